@@ -296,13 +296,13 @@ impl Loader {
             download_urls: self.download_urls.clone(),
             directory_etag: row.directory_etag,
             directory,
-            device_keys: row.device_keys.into_iter().collect(),
+            device_keys: row.device_keys,
             app_keys,
             apps,
         }))))
     }
 
-    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, Arc<LiveAppKey>) {
+    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> LiveAppKey {
         let sealed = std::iter::once(&secrets.current)
             .chain(&secrets.previous)
             .map(|secret| SealedSecret {
@@ -310,14 +310,14 @@ impl Loader {
                 sealed: secret.text.clone(),
             })
             .collect();
-        let live = LiveAppKey::open(
+        LiveAppKey::open(
             &self.keyring,
             tenant,
+            &key.app_key,
             key.id,
             key.role,
             key.facts.expires_at,
             sealed,
-        );
-        (key.app_key.clone(), live.into())
+        )
     }
 }

@@ -3,6 +3,7 @@
 //! Readers take no lock and do not access the database. One task, the catalog sync, loads the tenants that
 //! differ and swaps each in as a whole.
 
+mod app_keys;
 mod compile;
 mod device_ref;
 mod device_tokens;
@@ -20,16 +21,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::quality::RandomState;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub use app_keys::ServedAppKey;
 pub use compile::compile_app;
 pub use device_ref::{BorrowedDeviceRef, DeviceRef};
 pub use device_tokens::{RevokedTokenSync, RevokedTokens};
-pub use published::{LiveAppKey, PublishedTenant};
+pub use published::PublishedTenant;
 pub use revocations::{Revocation, Revocations};
 pub use sync::{CatalogSync, CatalogSyncParts, CatalogSyncSettings};
 
+use self::app_keys::AppKeyIndex;
 use self::snapshot::Snapshot;
 use slipway_domain::catalog::ids::TenantId;
 
@@ -39,9 +43,8 @@ const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);
 /// Cached catalog of all tenants, as this node serves it.
 pub struct CatalogCache {
     /// A change of a tenant swaps only that tenant's slot.
-    slots: papaya::HashMap<TenantId, Arc<Slot>>,
-    /// Slot of the tenant that owns each gateway key, so that one lookup is enough.
-    app_key_owners: papaya::HashMap<String, Arc<Slot>>,
+    slots: papaya::HashMap<TenantId, Slot, RandomState>,
+    app_keys: AppKeyIndex,
     sync_requests: mpsc::UnboundedSender<SyncRequest>,
     /// Time of the last complete sync, in µs since the epoch; 0 = never.
     synced_at_us: AtomicI64,
@@ -66,19 +69,12 @@ struct SyncRequest {
     done: oneshot::Sender<()>,
 }
 
-/// Result of looking up a tenant.
-pub enum Lookup {
-    /// The tenant does not exist.
+/// Result of looking up a tenant or a gateway key.
+pub enum Lookup<T = PublishedTenant> {
     Absent,
     /// The catalog has not been loaded, so neither presence nor absence is known.
     Unknown,
-    Found(Arc<PublishedTenant>),
-}
-
-impl Lookup {
-    fn of(slot: &Slot) -> Self {
-        slot.load_full().map_or(Self::Unknown, Self::Found)
-    }
+    Found(Arc<T>),
 }
 
 /// Age and size of the cached catalog, for readiness and metrics.
@@ -102,8 +98,8 @@ impl CatalogCache {
         revocations: Revocations,
     ) -> Self {
         Self {
-            slots: papaya::HashMap::new(),
-            app_key_owners: papaya::HashMap::new(),
+            slots: papaya::HashMap::default(),
+            app_keys: AppKeyIndex::default(),
             sync_requests,
             synced_at_us: AtomicI64::new(0),
             unreadable: AtomicI64::new(0),
@@ -117,19 +113,19 @@ impl CatalogCache {
 
     pub fn tenant(&self, id: TenantId) -> Lookup {
         match self.slots.pin().get(&id) {
-            Some(slot) => Lookup::of(slot),
+            Some(slot) => slot.load_full().map_or(Lookup::Unknown, Lookup::Found),
             None if self.synced_at().is_none() => Lookup::Unknown,
             None => Lookup::Absent,
         }
     }
 
-    /// Looks up the tenant that owns a gateway key. While the rows of any tenant cannot be read, a key without a known
-    /// owner may belong to that tenant, so the result is [`Lookup::Unknown`].
-    pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
+    /// Looks up a gateway key. While the rows of any tenant cannot be read, a key without a known owner may belong to
+    /// that tenant, so the result is [`Lookup::Unknown`].
+    pub fn app_key(&self, app_key: &str) -> Lookup<ServedAppKey> {
         // Read before the key index, because keys are indexed before a slot counts as filled.
         let knows_every_tenant = self.synced_at().is_some() && self.unreadable.load(Ordering::Acquire) == 0;
-        match self.app_key_owners.pin().get(app_key) {
-            Some(slot) => Lookup::of(slot),
+        match self.app_keys.get(app_key) {
+            Some(key) => Lookup::Found(key),
             None if knows_every_tenant => Lookup::Absent,
             None => Lookup::Unknown,
         }
@@ -270,10 +266,11 @@ impl CatalogCache {
     /// Swaps in the catalog of a tenant.
     fn publish(&self, tenant: TenantId, published: PublishedTenant) {
         let published = Arc::new(published);
-        let slot = self.slot(tenant);
+        let slots = self.slots.pin();
+        let slot = slots.get_or_insert_with(tenant, || self.empty_slot());
         self.end_hold(tenant);
         let before = slot.swap(Some(published.clone()));
-        self.index_app_keys(&slot, before.as_deref(), Some(&published));
+        self.app_keys.replace(before.as_deref(), Some(&published));
         if before.is_none() {
             self.unreadable.fetch_sub(1, Ordering::Release);
         }
@@ -285,21 +282,14 @@ impl CatalogCache {
 
     /// Records a tenant whose rows cannot be read.
     fn add_unreadable(&self, tenant: TenantId) {
-        self.slot(tenant);
+        self.slots.pin().get_or_insert_with(tenant, || self.empty_slot());
     }
 
-    /// Returns the slot of a tenant, and creates an empty one if there is none.
-    fn slot(&self, tenant: TenantId) -> Arc<Slot> {
-        let slots = self.slots.pin();
-        if let Some(slot) = slots.get(&tenant) {
-            return slot.clone();
-        }
-        // Only the catalog sync writes, so no other task can have created the slot meanwhile.
-        let slot = Arc::new(Slot::empty());
+    /// Returns the slot of a new tenant. Only the catalog sync adds tenants, so each counts once.
+    fn empty_slot(&self) -> Slot {
         self.unreadable.fetch_add(1, Ordering::Release);
-        slots.insert(tenant, slot.clone());
         self.changes.fetch_add(1, Ordering::Release);
-        slot
+        Slot::empty()
     }
 
     fn remove(&self, tenant: TenantId) {
@@ -307,35 +297,12 @@ impl CatalogCache {
         let slots = self.slots.pin();
         if let Some(slot) = slots.remove(&tenant) {
             let before = slot.load_full();
-            self.index_app_keys(slot, before.as_deref(), None);
+            self.app_keys.replace(before.as_deref(), None);
             if before.is_none() {
                 self.unreadable.fetch_sub(1, Ordering::Release);
             }
             self.changes.fetch_add(1, Ordering::Release);
             self.revocations.send(Revocation::Tenant(tenant));
-        }
-    }
-
-    /// Indexes the gateway keys that a tenant has gained, and removes those it has lost.
-    fn index_app_keys(
-        &self,
-        slot: &Arc<Slot>,
-        before: Option<&PublishedTenant>,
-        after: Option<&PublishedTenant>,
-    ) {
-        fn names(published: Option<&PublishedTenant>) -> BTreeSet<&String> {
-            published
-                .into_iter()
-                .flat_map(PublishedTenant::app_key_names)
-                .collect()
-        }
-        let (before, after) = (names(before), names(after));
-        let owners = self.app_key_owners.pin();
-        for gone in before.difference(&after) {
-            owners.remove(*gone);
-        }
-        for come in after.difference(&before) {
-            owners.insert((*come).clone(), slot.clone());
         }
     }
 }

@@ -24,6 +24,4 @@ pub use password::{
     PasswordHash, hash_password, parse_password, verify_dummy, verify_own_password, verify_password,
 };
 pub use refresh_token::RefreshToken;
-pub use token::{
-    NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,
-};
+pub use token::{NewToken, PresentedToken, SecretHash, TokenKind, new_app_key, new_app_secret, new_password};

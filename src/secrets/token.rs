@@ -75,9 +75,21 @@ impl PresentedToken {
     }
 }
 
-/// Compares a presented token's hash with the stored one, in constant time.
-pub fn secret_matches(presented: &PresentedToken, stored_hash: &str) -> bool {
-    hash_matches(&presented.secret_hash, stored_hash)
+/// Stored SHA-256 of a secret, decoded for comparisons.
+pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// Decodes the stored form, which is hexadecimal.
+    pub fn decode(stored: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(stored, &mut hash).ok()?;
+        Some(Self(hash))
+    }
+
+    /// Compares the hash with that of a presented token, in constant time.
+    pub fn matches(&self, presented: &PresentedToken) -> bool {
+        presented.secret_hash.ct_eq(&self.0).into()
+    }
 }
 
 /// Compares a SHA-256 with the stored one, which is hexadecimal, in constant time.
@@ -124,9 +136,17 @@ mod tests {
             let token = NewToken::generate(kind, id);
             let presented = PresentedToken::parse(&token.text).unwrap();
             assert_eq!((presented.kind, presented.id), (kind, id));
-            assert!(secret_matches(&presented, &token.secret_hash));
+            assert!(
+                SecretHash::decode(&token.secret_hash)
+                    .unwrap()
+                    .matches(&presented)
+            );
             let other = NewToken::generate(kind, id);
-            assert!(!secret_matches(&presented, &other.secret_hash));
+            assert!(
+                !SecretHash::decode(&other.secret_hash)
+                    .unwrap()
+                    .matches(&presented)
+            );
         }
     }
 

@@ -58,8 +58,9 @@ impl DeviceCaller {
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
         let token_state = self.verify_own_token(checks, device)?;
-        let answer = answer(checks, self.published_tenant(), claimed, check, source)?;
-        let waiting = || checks.pending_pushes.count(tenant, device, checks.now());
+        let now = checks.now();
+        let answer = answer(checks, self.published_tenant(), claimed, check, source, now)?;
+        let waiting = || checks.pending_pushes.count(tenant, device, now);
         Ok(CheckAnswer {
             pushes_waiting: token_state.map(|_| waiting()),
             token_renewal_due: token_state == Some(TokenSigningKey::Retired),
@@ -77,7 +78,8 @@ impl GatewayKey {
         check: Check<'a>,
         source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
-        answer(checks, self.published_tenant(), Some(claimed), check, source)
+        let tenant = self.published_tenant();
+        answer(checks, tenant, Some(claimed), check, source, self.called_at())
     }
 }
 
@@ -91,12 +93,12 @@ fn answer<'a>(
     claimed: Option<TenantId>,
     mut check: Check<'a>,
     source: Option<IpAddr>,
+    now: DateTime<Utc>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
         return Err(ServiceError::no_tenant_access());
     }
     check.complete_memberships(&tenant.directory);
-    let now = checks.now();
     let stale_for = checks.catalog.stale_for(now);
     let check_context = CheckContext {
         now,
@@ -122,7 +124,7 @@ fn answer<'a>(
         offers,
         unknown_app,
         next_check_after_s: spread(after_s, check.device_id, now),
-        revision: &tenant.revision_text,
+        revision: tenant.revision_text.as_str(),
         stale_for,
         pushes_waiting: None,
         token_renewal_due: false,

@@ -3,6 +3,7 @@
 //! A call only reads a table in memory. The first use of a key on a day enters a bounded queue, which one task writes
 //! in batches. Calls therefore neither write nor wait for a write.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -44,24 +45,34 @@ impl KeyUses {
         (Self { days, queue }, writer)
     }
 
-    /// Records the use of a key.
-    pub fn record(&self, key: KeyRef, now: DateTime<Utc>) {
-        let today = now.timestamp().div_euclid(86_400);
+    /// Records the use of a key of the catalog, which remembers the last recorded day. Most calls read that day alone.
+    pub fn record_of_catalog(&self, key: KeyRef, recorded_day: &AtomicI64, now: DateTime<Utc>) {
+        let today = day_number(now);
+        if recorded_day.load(Ordering::Relaxed) != today && self.record(key, now) {
+            recorded_day.store(today, Ordering::Relaxed);
+        }
+    }
+
+    /// Records the use of a key. Returns `false` if it was dropped.
+    pub fn record(&self, key: KeyRef, now: DateTime<Utc>) -> bool {
+        let today = day_number(now);
         let days = self.days.pin();
         if days.get(&key) == Some(&today) {
-            return;
+            return true;
         }
         let day = now.date_naive();
         let first_use = FirstUse { key, day };
         // Only a queued use enters the table, so that a dropped one is retried.
-        if self.queue.push(first_use).is_ok() {
+        let is_queued = self.queue.push(first_use).is_ok();
+        if is_queued {
             days.insert(key, today);
         }
+        is_queued
     }
 
     /// Removes keys that were last used before yesterday, so that deleted keys do not stay in memory.
     pub(super) fn evict_unused(&self, now: DateTime<Utc>) {
-        let yesterday = now.timestamp().div_euclid(86_400) - 1;
+        let yesterday = day_number(now) - 1;
         self.days.pin().retain(|_, day| *day >= yesterday);
     }
 
@@ -69,6 +80,11 @@ impl KeyUses {
     pub async fn finish(&self, writer: JoinHandle<()>) {
         self.queue.finish(writer).await;
     }
+}
+
+/// Returns the day of an instant, in days since 1970.
+fn day_number(now: DateTime<Utc>) -> i64 {
+    now.timestamp().div_euclid(86_400)
 }
 
 impl BatchSink for FirstUses {
@@ -124,10 +140,16 @@ mod tests {
         for seconds in [0, 86_399] {
             uses.record(one, at(seconds));
         }
-        uses.record(other, at(1));
+        let recorded_day = AtomicI64::new(i64::MIN);
+        uses.record_of_catalog(other, &recorded_day, at(1));
         assert_eq!(writer.next_queued().unwrap().key, one);
         assert!(writer.next_queued().is_none());
-        uses.record(other, at(2));
+        for seconds in [2, 3] {
+            uses.record_of_catalog(other, &recorded_day, at(seconds));
+        }
+        assert_eq!(writer.next_queued().unwrap().key, other);
+        assert!(writer.next_queued().is_none());
+        uses.record_of_catalog(other, &recorded_day, at(86_400));
         assert_eq!(writer.next_queued().unwrap().key, other);
         uses.record(one, at(86_400));
         assert_eq!(writer.next_queued().unwrap().day, at(86_400).date_naive());

@@ -79,7 +79,7 @@ fn verify<'p>(
     let key = find_app_key(ctx.checks(), params.get("app_key").unwrap_or_default())?;
     let key = key.ok_or_else(GatewayError::invalid_app_key)?;
     require_version(params.get("v").unwrap_or_default())?;
-    if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
+    if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), key.called_at()) {
         return Err(GatewayError::invalid_timestamp());
     }
     let signed = SignedRequest::verify(params, body, key.secrets())?;

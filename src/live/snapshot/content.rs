@@ -1,6 +1,5 @@
 //! Content of a block: one tenant's catalog as it is served, except that secrets stay encrypted.
 
-use std::collections::HashMap;
 use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ struct TenantRecordRef<'a> {
     download_urls: &'a DownloadUrls,
     directory_etag: Option<&'a str>,
     directory: &'a OrgDirectory,
-    device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
+    device_keys: &'a [(KeyId, DeviceKeyHash)],
     app_keys: Vec<AppKeyRecordRef<'a>>,
     apps: Vec<(AppId, &'a CatalogRevision, &'a PublishedApp)>,
 }
@@ -58,7 +57,7 @@ struct TenantRecord {
     download_urls: DownloadUrls,
     directory_etag: Option<String>,
     directory: OrgDirectory,
-    device_keys: HashMap<KeyId, DeviceKeyHash>,
+    device_keys: Vec<(KeyId, DeviceKeyHash)>,
     app_keys: Vec<AppKeyRecord>,
     apps: Vec<(AppId, CatalogRevision, PublishedApp)>,
 }
@@ -175,8 +174,8 @@ impl<'a> TenantRecordRef<'a> {
 
 impl<'a> AppKeyRecordRef<'a> {
     pub(super) fn all_of(published: &'a PublishedTenant) -> impl Iterator<Item = Self> {
-        published.app_keys.iter().map(|(app_key, live)| Self {
-            app_key,
+        published.app_keys.iter().map(|live| Self {
+            app_key: live.app_key(),
             id: live.id,
             role: live.role,
             expires_at: live.expires_at,
@@ -186,10 +185,17 @@ impl<'a> AppKeyRecordRef<'a> {
 }
 
 impl AppKeyRecord {
-    /// Returns the name of the key, and the key with its secrets decrypted.
-    pub(super) fn open(self, keyring: &Keyring, tenant: TenantId) -> (String, Arc<LiveAppKey>) {
-        let live = LiveAppKey::open(keyring, tenant, self.id, self.role, self.expires_at, self.sealed);
-        (self.app_key, live.into())
+    /// Returns the key with its secrets decrypted.
+    pub(super) fn open(self, keyring: &Keyring, tenant: TenantId) -> LiveAppKey {
+        LiveAppKey::open(
+            keyring,
+            tenant,
+            &self.app_key,
+            self.id,
+            self.role,
+            self.expires_at,
+            self.sealed,
+        )
     }
 }
 

@@ -205,10 +205,11 @@ fn sample() -> PublishedTenant {
         sealed: "AAAA".to_owned(),
     };
     let app_key = LiveAppKey {
+        app_key: "10001".into(),
         id: KeyId::from_uuid(uuid(1)),
         role: AppKeyRole::Operator,
         expires_at: DateTime::from_timestamp(5, 0),
-        secrets: ["never written".into()].into(),
+        secrets: ["never written".into()].into_iter().collect(),
         sealed: [sealed].into(),
     };
     PublishedTenant::new(TenantParts {
@@ -233,7 +234,7 @@ fn sample() -> PublishedTenant {
             },
         )]
         .into(),
-        app_keys: [("10001".to_owned(), app_key.into())].into(),
+        app_keys: vec![app_key],
         apps: vec![LoadedApp {
             id: AppId::from_uuid(uuid(3)),
             revision: revision(5),

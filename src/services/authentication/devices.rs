@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::live::{Lookup, PublishedTenant};
-use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
+use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind};
 use crate::services::ServiceError;
 use crate::services::check_path::CheckPath;
 use crate::storage::credentials::last_use::KeyRef;
@@ -64,15 +64,17 @@ pub fn identify_device_caller(
     let tenant = find_tenant(checks, tenant)?;
     let key = KeyId::from_uuid(presented.id);
     let now = checks.now();
-    match tenant.device_key(key) {
-        Some(stored) if !secret_matches(&presented, &stored.hash) => return Err(WRONG_KEY),
-        Some(stored) if has_expired(stored.expires_at, now) => return Err(EXPIRED_KEY),
-        Some(_) => {}
-        None => return Err(WRONG_KEY),
+    let stored = tenant.device_key(key).ok_or(WRONG_KEY)?;
+    if !stored.hash.matches(&presented) {
+        return Err(WRONG_KEY);
     }
+    if has_expired(stored.expires_at, now) {
+        return Err(EXPIRED_KEY);
+    }
+    let key_ref = KeyRef::DeviceKey(tenant.tenant.id, key);
     checks
         .key_uses
-        .record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
+        .record_of_catalog(key_ref, &stored.recorded_day, now);
     let credential = DeviceCredential::Key(key);
     Ok(DeviceCaller { tenant, credential })
 }

@@ -105,7 +105,7 @@ async fn a_tenant_that_could_not_be_read_stays_unknown(database: TestDatabase) {
     let live = catalog(&stopped.database);
     live.serve_snapshot(read(&unread, &keyring()).unwrap(), NOW.parse().unwrap());
     assert!(matches!(live.tenant(tenant()), Lookup::Unknown));
-    let key = live.tenant_of_app_key(&stopped.client.app_key);
+    let key = live.app_key(&stopped.client.app_key);
     assert!(matches!(key, Lookup::Unknown), "it may be that tenant's");
     let nobody = TenantId::parse(1).unwrap();
     assert!(matches!(live.tenant(nobody), Lookup::Absent));
@@ -133,10 +133,7 @@ async fn what_another_installation_had_is_forgotten(database: TestDatabase) {
     assert!(matches!(live.tenant(tenant), Lookup::Found(_)));
     live.set_installation(uuid::Uuid::nil());
     assert!(matches!(live.tenant(tenant), Lookup::Unknown));
-    assert!(matches!(
-        live.tenant_of_app_key(&stopped.client.app_key),
-        Lookup::Unknown
-    ));
+    assert!(matches!(live.app_key(&stopped.client.app_key), Lookup::Unknown));
 }
 
 on_both_databases!(

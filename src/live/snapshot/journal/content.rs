@@ -1,7 +1,6 @@
 //! Content of a tenant's record: the whole tenant except unchanged apps, unchanged parts of apps, and an unchanged
 //! directory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +28,7 @@ struct TenantChangeRef<'a> {
     directory_etag: Option<&'a str>,
     /// `None` if unchanged.
     directory: Option<&'a OrgDirectory>,
-    device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
+    device_keys: &'a [(KeyId, DeviceKeyHash)],
     app_keys: Vec<AppKeyRecordRef<'a>>,
     /// All apps; the content is `None` if unchanged.
     apps: Vec<(AppId, &'a CatalogRevision, Option<AppChangeRef<'a>>)>,
@@ -42,7 +41,7 @@ struct TenantChange {
     download_urls: DownloadUrls,
     directory_etag: Option<String>,
     directory: Option<OrgDirectory>,
-    device_keys: HashMap<KeyId, DeviceKeyHash>,
+    device_keys: Vec<(KeyId, DeviceKeyHash)>,
     app_keys: Vec<AppKeyRecord>,
     apps: Vec<(AppId, CatalogRevision, Option<AppChange>)>,
 }
