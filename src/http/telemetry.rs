@@ -59,8 +59,8 @@ pub(super) async fn instrument_request(
         request.head_mut().method = Method::GET;
         request.extensions_mut().insert(HeadOnly);
     }
-    let path = request.path().to_owned();
-    let check_path = CHECK_PATHS.into_iter().find(|known| *known == path);
+    let check_path = CHECK_PATHS.into_iter().find(|known| *known == request.path());
+    let path = check_path.map_or_else(|| Cow::Owned(request.path().to_owned()), Cow::Borrowed);
     let span = if check_path.is_some() {
         tracing::debug_span!("request", request.id = %id)
     } else {
@@ -115,7 +115,7 @@ pub(super) async fn instrument_request(
                 || problem.error_response(),
                 |console| (console.failure_page)(languages.unwrap_or_default(), &problem),
             );
-            add_common_headers(response.headers_mut(), &id, &path);
+            add_common_headers(response.headers_mut(), id, &path);
             if is_draining(context.as_ref()) {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }
@@ -141,7 +141,7 @@ pub(super) async fn instrument_request(
     measure(&method, &route, response.status(), took);
     // Routes match the decoded path, which cannot be derived from the raw path.
     let place = if route == "none" { &*path } else { &*route };
-    add_common_headers(response.headers_mut(), &id, place);
+    add_common_headers(response.headers_mut(), id, place);
     if is_draining(response.request().app_data()) {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
@@ -178,8 +178,8 @@ fn trim_trailing_slash(request: &mut ServiceRequest) {
 }
 
 /// Adds the headers of every response.
-fn add_common_headers(headers: &mut HeaderMap, id: &str, path: &str) {
-    if let Ok(id) = HeaderValue::from_str(id) {
+fn add_common_headers(headers: &mut HeaderMap, id: String, path: &str) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -56,7 +56,13 @@ pub struct Envelope {
 impl Envelope {
     /// Starts the successful response of a method.
     pub fn success(format: Format, method: &str) -> Self {
-        let mut root = method.strip_prefix("taobao.").unwrap_or(method).replace('.', "_");
+        let method = method.strip_prefix("taobao.").unwrap_or(method);
+        let mut root = String::with_capacity(method.len() + "_response".len());
+        root.extend(
+            method
+                .chars()
+                .map(|character| if character == '.' { '_' } else { character }),
+        );
         root.push_str("_response");
         Self::open(format, root, format != Format::SimplifiedJson)
     }

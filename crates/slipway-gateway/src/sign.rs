@@ -5,6 +5,9 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+/// Number of bytes of the longest signature.
+const LONGEST_SIGNATURE: usize = 32;
+
 /// Algorithms of `sign_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignMethod {
@@ -45,7 +48,10 @@ impl SignMethod {
     /// Returns true if `signature`, in hexadecimal of either case, is valid for the text. The time is constant except
     /// for its length.
     pub fn verify(self, secret: &str, text: &str, signature: &str) -> bool {
-        hex::decode(signature).is_ok_and(|presented| presented.ct_eq(&self.sign(secret, text)).into())
+        let own = self.sign(secret, text);
+        let mut presented = [0; LONGEST_SIGNATURE];
+        let presented = &mut presented[..own.len()];
+        hex::decode_to_slice(signature, presented).is_ok() && own.ct_eq(presented).into()
     }
 }
 

@@ -43,10 +43,13 @@ pub fn may_be_ambiguous(
     let bytes = text.as_bytes();
     let prefixes = PrefixFilter::of(read.clone(), params);
     let begins_at = |place: usize| {
-        prefixes.may_begin(&bytes[place..])
+        let candidates = prefixes.candidates(&bytes[place..]);
+        candidates != 0
             && read
                 .clone()
-                .any(|parameter| can_begin(parameter, &text.as_bytes()[place..], params))
+                .enumerate()
+                .filter(|(index, _)| candidates & bit(*index) != 0)
+                .any(|(_, parameter)| can_begin(parameter, &bytes[place..], params))
     };
     let is_json = |name: &str| {
         let mut read = read.clone();
@@ -56,7 +59,9 @@ pub fn may_be_ambiguous(
     params.signed().any(|(name, value)| {
         let start = end + name.len();
         end = start + value.len();
-        !is_json(name) && (start..end).any(begins_at)
+        // Long JSON is skipped. Other values are searched first, because few contain a parameter.
+        let is_long_json = value.starts_with(['{', '[']) && is_json(name);
+        !is_long_json && (start..end).any(begins_at) && !is_json(name)
     })
 }
 
@@ -70,43 +75,59 @@ fn can_begin(parameter: ReadParameter, text: &[u8], params: &ParameterSet<'_>) -
     kind != ValueKind::Fixed || own.is_some_and(|(_, value)| rest.starts_with(value.as_bytes()))
 }
 
-/// First and second characters of the parameters, used to skip most positions.
+/// Set of parameters, one bit for each.
+type Bits = u32;
+
+/// Returns the bit of the parameter with this index. Parameters beyond the last bit share it.
+fn bit(index: usize) -> Bits {
+    1 << index.min(Bits::BITS as usize - 1)
+}
+
+/// Parameters by their first two bytes, used to skip nearly all positions.
 struct PrefixFilter {
-    first: u128,
-    second: u128,
+    by_first: [Bits; 256],
+    by_second: [Bits; 256],
 }
 
 impl PrefixFilter {
     fn of(read: impl Iterator<Item = ReadParameter>, params: &ParameterSet<'_>) -> Self {
-        let mut prefixes = Self { first: 0, second: 0 };
-        for (name, kind) in read {
-            prefixes.first |= bit(name.as_bytes()[0]);
-            prefixes.second |= match name.as_bytes().get(1) {
-                Some(second) => bit(*second),
-                // The name `v` is followed by its value.
-                None => after_name(name, kind, params),
-            };
+        let mut prefixes = Self {
+            by_first: [0; 256],
+            by_second: [0; 256],
+        };
+        for (index, (name, kind)) in read.enumerate() {
+            let name = name.as_bytes();
+            prefixes.by_first[usize::from(name[0])] |= bit(index);
+            // The name `v` is followed by its value.
+            match name
+                .get(1)
+                .copied()
+                .or_else(|| fixed_value_start(name, kind, params))
+            {
+                Some(second) => prefixes.by_second[usize::from(second)] |= bit(index),
+                None => prefixes.by_second.iter_mut().for_each(|bits| *bits |= bit(index)),
+            }
         }
         prefixes
     }
 
-    fn may_begin(&self, text: &[u8]) -> bool {
-        self.first & bit(text[0]) != 0 && text.get(1).is_some_and(|second| self.second & bit(*second) != 0)
+    /// Returns the parameters whose first two bytes the text begins with.
+    fn candidates(&self, text: &[u8]) -> Bits {
+        match text {
+            [first, second, ..] => self.by_first[usize::from(*first)] & self.by_second[usize::from(*second)],
+            _ => 0,
+        }
     }
 }
 
-/// Returns the characters that a parameter's value can begin with.
-fn after_name(name: &str, kind: ValueKind, params: &ParameterSet<'_>) -> u128 {
-    let own = params.signed().find(|(own, _)| *own == name);
-    match (kind, own) {
-        (ValueKind::Fixed, Some((_, value))) => value.bytes().next().map_or(u128::MAX, bit),
-        _ => u128::MAX,
+/// Returns the byte that a parameter's value begins with if the value is fixed.
+fn fixed_value_start(name: &[u8], kind: ValueKind, params: &ParameterSet<'_>) -> Option<u8> {
+    if kind != ValueKind::Fixed {
+        return None;
     }
-}
-
-/// Returns the set of one ASCII character; empty for any other byte.
-const fn bit(byte: u8) -> u128 {
-    if byte.is_ascii() { 1 << byte } else { 0 }
+    let mut signed = params.signed();
+    let (_, value) = signed.find(|(own, _)| own.as_bytes() == name)?;
+    value.bytes().next()
 }
 
 /// Returns the name of a parameter whose value makes the request ambiguous; `None` if the request is unambiguous.

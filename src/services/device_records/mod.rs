@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use foldhash::quality::RandomState;
 use tokio::task::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -175,11 +175,11 @@ fn hash_of(tenant: i64, device: &str) -> u64 {
     xxh3_64_with_seed(device.as_bytes(), tenant.cast_unsigned())
 }
 
-/// Returns the day of an instant for a device. Each device has its own midnight, which spreads the first checks of a
-/// day in a fleet.
-fn day_of(instant: DateTime<Utc>, device: u64) -> NaiveDate {
-    let offset = TimeDelta::milliseconds(i64::try_from(device % DAY_MS).unwrap_or(0));
-    (instant - offset).date_naive()
+/// Returns the day of an instant for a device, in days since 1970. Each device has its own midnight, which spreads the
+/// first checks of a day in a fleet.
+fn day_of(instant: DateTime<Utc>, device: u64) -> i64 {
+    let offset_ms = (device % DAY_MS).cast_signed();
+    (instant.timestamp_millis() - offset_ms).div_euclid(DAY_MS.cast_signed())
 }
 
 /// Returns the versions of the app and of its resources on the device. Resources absent from the catalog are skipped.
@@ -231,6 +231,8 @@ fn installed_app(app: &PublishedApp, check: &Check<'_>) -> Option<InstalledApp> 
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     #[test]
@@ -242,11 +244,7 @@ mod tests {
             let hours = (1..=24).map(|hour| midnight + TimeDelta::hours(hour));
             let first = day_of(midnight, device);
             let later: Vec<_> = hours.map(|at| day_of(at, device)).collect();
-            assert_eq!(
-                later[23],
-                first.succ_opt().unwrap(),
-                "one day later is the next day"
-            );
+            assert_eq!(later[23], first + 1, "one day later is the next day");
             let hour = later.iter().position(|day| *day != first).unwrap();
             begun[hour] += 1;
         }

@@ -124,8 +124,9 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> &'a str {
         let rest = &self.text[self.position..];
-        let end = rest.find([',', ']', '}', ' ', '\n', '\r', '\t']);
-        let number = &rest[..end.unwrap_or(rest.len())];
+        let ends = |byte: u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t');
+        let length = rest.bytes().take_while(|byte| !ends(*byte)).count();
+        let number = &rest[..length];
         self.position += number.len();
         number
     }
