@@ -1,6 +1,6 @@
-//! The resolver alone: how long one check takes, by the size of the catalog and by what the device sends.
+//! Duration of one check in the resolver alone, by the size of the catalog and the content of the check.
 //!
-//! `cargo bench --bench resolver`; `docs/benchmarks.md` keeps what was measured.
+//! Run with `cargo bench --bench resolver`. `docs/benchmarks.md` records the results.
 
 use std::hint::black_box;
 

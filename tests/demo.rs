@@ -1,4 +1,4 @@
-//! The demo as a newcomer meets it: started, read, and its lines pasted into a shell.
+//! The demo as a new user tries it: starts it, reads its output, and pastes its lines into a shell.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead, BufReader};
@@ -9,14 +9,14 @@ use sha2::{Digest as _, Sha256};
 use slipway::demo::packages::{DemoPackage, NEW_RELEASE, RELEASED};
 use slipway_package_maker::{Apk, Label, Signing, TestKey, icon};
 
-/// A running demo; it ends with the test.
+/// A running demo. It stops when dropped.
 struct Demo {
     process: Child,
     lines: Vec<String>,
 }
 
 impl Demo {
-    /// Starts it and reads what it prints, up to the last line to paste.
+    /// Starts the demo and reads its output up to the last line to paste.
     fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_slipway"))
             .arg("demo")
@@ -41,7 +41,7 @@ impl Demo {
         Self { process, lines }
     }
 
-    /// Pastes the line with this number, counted from 1, and returns what it prints.
+    /// Pastes the line with this number, counted from 1, and returns its output.
     fn paste_and_read(&self, number: usize) -> String {
         read(&self.lines[number - 1])
     }
@@ -53,7 +53,7 @@ impl Demo {
     }
 }
 
-/// What a shell prints that is given these lines, and what they leave in the background.
+/// Returns the output of a shell that runs these lines, including their background processes.
 fn read(lines: &str) -> String {
     let shell = Command::new("sh").args(["-c", lines]).output().unwrap();
     assert!(shell.status.success(), "{lines}: {shell:?}");
@@ -127,7 +127,7 @@ fn every_line_of_the_demo_works_when_pasted() {
     assert_eq!(downloaded, format!("{digest}  handheld.apk\n"));
 }
 
-/// The packages in the tree, and what the maker makes. `SLIPWAY_WRITE_DEMO_PACKAGES=1` writes them.
+/// Compares the packages in the tree with the maker's output. `SLIPWAY_WRITE_DEMO_PACKAGES=1` writes them.
 #[test]
 fn the_packages_are_those_that_the_maker_makes() {
     for package in RELEASED.iter().chain([&NEW_RELEASE]) {

@@ -1,4 +1,4 @@
-//! Every test that goes through the crate's public face, in one binary.
+//! Tests of the crate's public interface, in one binary.
 #![expect(
     clippy::disallowed_methods,
     reason = "tests measure real time and make their own ids"

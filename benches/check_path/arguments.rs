@@ -1,4 +1,4 @@
-//! What to measure, from the command line.
+//! Command-line arguments of the benchmark.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Measures the check path.
 #[derive(Parser)]
 pub(crate) struct Arguments {
-    /// How many releases the large catalog has; the small one has a thousand.
+    /// Number of releases in the large catalog. The small one has a thousand.
     #[arg(long, value_enum, default_value = "million")]
     pub(crate) size: Size,
 
-    /// The parts to measure, comma-separated; all unless given.
+    /// Comma-separated parts to measure. Default: all.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
 
-    /// Rounds of each measurement, of which the median counts.
+    /// Rounds of each measurement. The median is reported.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rounds: u16,
 
@@ -25,11 +25,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub(crate) seconds: u16,
 
-    /// See that every part works: a thousand releases, one short round each. Its figures mean nothing.
+    /// Only check that every part works: a thousand releases, one short round each. The figures are meaningless.
     #[arg(long)]
     pub(crate) smoke: bool,
 
-    /// Cargo says so to every benchmark.
+    /// Passed by Cargo to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 
@@ -56,25 +56,25 @@ impl Size {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// The resolver alone, caches cold.
+    /// Resolver alone, with cold caches.
     Resolver,
-    /// The signed gateway check against bare actix-web.
+    /// Signed gateway check compared with bare actix-web.
     Gateway,
-    /// The native check against bare actix-web.
+    /// Native check compared with bare actix-web.
     Native,
-    /// The gateway check against one indexed query per check.
+    /// Gateway check compared with one indexed query per check.
     Query,
-    /// A large catalog against a small one.
+    /// Large catalog compared with a small one.
     Sizes,
     /// Latency in an open loop.
     Latency,
-    /// What PostgreSQL is asked during checks.
+    /// Statements that PostgreSQL receives during checks.
     Statements,
     /// Five times the connections that saturate the server.
     Overload,
-    /// Checks while logins and publishes are hammered.
+    /// Checks during continuous logins and publishes.
     Costly,
-    /// Checks beside each attack.
+    /// Checks during each attack.
     Attacks,
     /// Memory per release.
     Memory,
@@ -82,17 +82,17 @@ pub(crate) enum Part {
     Start,
     /// Start from the snapshot without PostgreSQL.
     Snapshot,
-    /// From a publish to being visible on three nodes.
+    /// Time from a publish until three nodes serve it.
     Publish,
-    /// A write by the number of releases of its app, on both databases.
+    /// Duration of a write by the number of releases of its app, on both databases.
     Growth,
     /// Memory of superseded releases.
     Superseded,
-    /// Publishes beside which checks keep their rate.
+    /// Highest rate of publishes at which checks keep their rate.
     PublishRate,
-    /// Idle event streams: their memory, and checks beside them.
+    /// Idle event streams: their memory, and the rate of checks with them.
     Streams,
-    /// From accepting a push to its device, by channel.
+    /// Time from accepting a push to its arrival at the device, by channel.
     Pushes,
     /// The upload of a large file against sha256sum and a copy.
     Uploads,
@@ -137,21 +137,21 @@ impl Arguments {
     }
 }
 
-/// How much is measured.
+/// Extent of the measurements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) releases: u32,
     pub(crate) rounds: usize,
-    /// How long a round's load lasts.
+    /// Duration of the load in a round.
     pub(crate) load: Duration,
-    /// Checks during which statements are counted.
+    /// Number of checks during which statements are counted.
     pub(crate) checks: u64,
     pub(crate) publishes: usize,
-    /// Idle event streams.
+    /// Number of idle event streams.
     pub(crate) streams: usize,
-    /// Pushes over each channel.
+    /// Number of pushes over each channel.
     pub(crate) pushes: usize,
-    /// Prepared requests of each kind, which are sent in turn.
+    /// Number of prepared requests of each kind, sent in turn.
     pub(crate) requests: usize,
     /// Size of the uploaded file.
     pub(crate) upload_bytes: u64,
@@ -159,7 +159,7 @@ pub(crate) struct Plan {
     pub(crate) download_bytes: [u64; 2],
 }
 
-/// What the benchmark runs itself as.
+/// Helper processes that the benchmark starts from its own executable.
 #[derive(Subcommand)]
 pub(crate) enum Helper {
     /// A baseline server.
@@ -176,7 +176,7 @@ pub(crate) struct Baseline {
     pub(crate) listen: SocketAddr,
     #[arg(long, value_enum)]
     pub(crate) kind: BaselineKind,
-    /// Bytes of every answer.
+    /// Number of bytes in every answer.
     #[arg(long)]
     pub(crate) answer_bytes: usize,
     #[arg(long)]
@@ -197,7 +197,7 @@ pub(crate) enum BaselineKind {
 pub(crate) struct OpenLoop {
     #[arg(long)]
     pub(crate) address: SocketAddr,
-    /// Requests in a second.
+    /// Requests per second.
     #[arg(long)]
     pub(crate) rate: f64,
     #[arg(long)]

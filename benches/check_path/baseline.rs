@@ -1,4 +1,4 @@
-//! The servers that the check is compared with: the same web framework with as little as possible behind it.
+//! Baseline servers for comparison: the same web framework with a minimal handler.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ use serde_json::Value;
 use crate::arguments::{self, BaselineKind};
 use crate::process::{Process, SERVER_CORE, free_address, on_core};
 
-/// As many as the program has.
+/// Number of database connections, as many as the program has.
 const DATABASE_CONNECTIONS: u32 = 16;
 
-/// A baseline in a process of its own, on the server's core.
+/// A baseline server in its own process, on the server's core.
 pub(crate) struct Baseline {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
@@ -60,7 +60,7 @@ impl Baseline {
     }
 }
 
-/// What every answer holds.
+/// Body of every answer.
 struct Answer(Bytes);
 
 impl Answer {
@@ -117,7 +117,7 @@ async fn answer_borrowed_form(answer: Data<Answer>, body: Bytes) -> HttpResponse
     answer.respond()
 }
 
-/// The newest release of the app itself, and nothing else of the rules.
+/// Answers with the newest release of the app itself, ignoring all other rules.
 async fn answer_query(
     answer: Data<Answer>,
     database: Data<DatabaseConnection>,
@@ -161,7 +161,7 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// What an answer would be made of.
+/// Columns that an answer needs.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "releases")]

@@ -1,4 +1,4 @@
-//! Fills a database with a catalog, by bulk: through the API a million releases would take hours.
+//! Loads a catalog into a database in bulk. Through the API, a million releases would take hours.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -29,7 +29,7 @@ impl Catalog {
         self.tenants * RELEASES_PER_TENANT
     }
 
-    /// Makes a database with so many releases; with none it has the schema alone.
+    /// Creates a database with this number of releases. With 0 it has the schema only.
     pub(crate) fn make(postgres: &Postgres, name: &str, releases: u32) -> anyhow::Result<Self> {
         let began = Instant::now();
         let catalog = Self {
@@ -83,7 +83,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// One gateway key and one device key for each tenant.
+    /// Returns one gateway key and one device key for each tenant.
     fn keys(&self) -> anyhow::Result<String> {
         let keyring = Keyring::parse(SECRET_KEY)?;
         let mut sql = String::from(

@@ -1,4 +1,4 @@
-//! The least of an HTTP/1.1 client: raw requests in, whole answers out, over one connection that stays open.
+//! A minimal HTTP/1.1 client: raw requests and complete answers over one persistent connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -38,7 +38,7 @@ impl Connection {
         Ok(Self { stream, address })
     }
 
-    /// Sends a whole request as it stands and reads the answer.
+    /// Sends a complete request unchanged and reads the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
         self.stream.write_all(request)?;
         let mut bytes = Vec::with_capacity(8_192);
@@ -69,12 +69,12 @@ impl Connection {
     }
 }
 
-/// A whole `POST`.
+/// Builds a complete `POST` request.
 pub(crate) fn post(path: &str, bearer: Option<&str>, content_type: &str, body: &str) -> Vec<u8> {
     request("POST", path, bearer, content_type, body)
 }
 
-/// A whole request.
+/// Builds a complete request.
 pub(crate) fn request(
     method: &str,
     path: &str,
@@ -91,14 +91,14 @@ pub(crate) fn request(
     .into_bytes()
 }
 
-/// Where an answer's parts end.
+/// Status of an answer, and the lengths of its head and of the whole.
 pub(crate) struct AnswerLength {
     pub(crate) status: u16,
     pub(crate) head: usize,
     pub(crate) total: usize,
 }
 
-/// `None` while the head is not whole. Every answer of the servers here says its length.
+/// Returns `None` while the head is incomplete. Every server in the benchmark sends `Content-Length`.
 pub(crate) fn answer_length(bytes: &[u8]) -> anyhow::Result<Option<AnswerLength>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Devices with tokens of their own, and their event streams.
+//! Devices with their own tokens, and their event streams.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,10 +12,10 @@ use crate::connection::Connection;
 use crate::fleet::Tenant;
 
 pub(crate) const PROJECT: &str = "stores";
-/// The tenant that all of them are of.
+/// Tenant of all these devices.
 pub(crate) const TENANT: Tenant = Tenant(0);
 const ENROLLING_CONNECTIONS: usize = 16;
-/// What a process opens beside the connections.
+/// Number of files that a process opens besides the connections.
 const OTHER_FILES: u64 = 500;
 
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Device {
 /// An event stream, read line by line.
 pub(crate) struct Events(BufReader<TcpStream>);
 
-/// Enrols so many devices, whose ids begin alike.
+/// Enrols this number of devices. Their ids start with `name`.
 pub(crate) fn enrol(address: SocketAddr, name: &str, count: usize) -> anyhow::Result<Vec<Device>> {
     let ids: Vec<_> = (0..count).map(|number| format!("{name}-{number}")).collect();
     thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn enrol_each(address: SocketAddr, ids: &[String]) -> anyhow::Result<Vec<Device>
 }
 
 impl Events {
-    /// Opens the stream of a device, and returns once its first line came.
+    /// Opens the stream of a device, and returns after the first line has arrived.
     pub(crate) fn open(address: SocketAddr, device: &Device) -> anyhow::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         let request = format!(
@@ -86,7 +86,7 @@ impl Events {
         Ok(events)
     }
 
-    /// The data of the next event.
+    /// Returns the data of the next event.
     pub(crate) fn data(&mut self) -> anyhow::Result<String> {
         loop {
             if let Some(data) = self.line()?.strip_prefix("data: ") {
@@ -102,7 +102,7 @@ impl Events {
     }
 }
 
-/// Lets this process, and those that it starts, open so many connections.
+/// Raises the limit of open connections of this process and its children.
 pub(crate) fn allow_connections(count: usize) -> anyhow::Result<()> {
     let wanted = count as u64 + OTHER_FILES;
     let limit = getrlimit(Resource::Nofile);

@@ -1,4 +1,4 @@
-//! Who is in the catalog: tenants, their apps and their keys, all by number, so that nothing has to be looked up.
+//! Content of the catalog: tenants, apps and keys. All are derived from numbers, so nothing has to be looked up.
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -13,10 +13,10 @@ pub(crate) const RELEASES_PER_TENANT: u32 = APPS_PER_TENANT * RESOURCES_PER_APP 
 pub(crate) const MODULES: [&str; RESOURCES_PER_APP as usize] =
     ["", ".picking", ".receiving", ".returns", ".labels"];
 pub(crate) const REGIONS: [&str; 3] = ["EAST", "NORTH", "WEST"];
-/// The installation's secret key.
+/// Secret key of the installation.
 pub(crate) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// A tenant by its place, from 0.
+/// A tenant by its index, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tenant(pub u32);
 
@@ -25,7 +25,7 @@ impl Tenant {
         10_000_000 + i64::from(self.0)
     }
 
-    /// One of the tenant's apps, from 0.
+    /// Returns one of the tenant's apps by its index, from 0.
     pub(crate) fn app(self, number: u32) -> App {
         App(self.0 * APPS_PER_TENANT + number)
     }
@@ -50,14 +50,14 @@ impl Tenant {
         secret("device secret", self)
     }
 
-    /// What a device sends as its bearer.
+    /// Returns the bearer token of the tenant's devices.
     pub(crate) fn device_key(self) -> String {
         let id = self.device_key_id().simple();
         format!("slipway_device_{}_{id}_{}", self.number(), self.device_secret())
     }
 }
 
-/// An app by its place among all tenants' apps, from 0.
+/// An app by its index among the apps of all tenants, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct App(u32);
 
@@ -66,7 +66,7 @@ impl App {
         self.identifier(0)
     }
 
-    /// The name of one of its resources: the app itself, then the modules.
+    /// Returns the identifier of a resource: index 0 is the app itself, the others are modules.
     pub(crate) fn identifier(self, resource: u32) -> String {
         let kind = if self.0.is_multiple_of(APPS_PER_TENANT) {
             "wms"
@@ -77,7 +77,7 @@ impl App {
         format!("com.example.t{:05}.{kind}{module}", self.0 / APPS_PER_TENANT)
     }
 
-    /// The digest of a release's file.
+    /// Returns the digest of a release's file.
     pub(crate) fn md5(self, resource: u32, version: u32) -> String {
         let resource = self.0 * RESOURCES_PER_APP + resource;
         let release = resource * RELEASES_PER_RESOURCE + version - 1;

@@ -1,4 +1,4 @@
-//! Databases with one large app, filled through the storage layer: it computes what the program relies on.
+//! Databases with one large app. They are filled through the storage layer, which computes the derived columns.
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use crate::fleet;
 
 /// Releases in one transaction.
 const BATCH: u32 = 1_000;
-/// Releases of each resource where they are spread.
+/// Releases of each resource in the targeted shape.
 const RELEASES_PER_RESOURCE: u32 = 10;
 
 /// Relation of the releases of the app to each other.

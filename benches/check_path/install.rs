@@ -1,4 +1,4 @@
-//! Installs what the benchmark needs and is missing, as `tests/run` does for the tests.
+//! Installs missing tools of the benchmark, as `tests/run` does for the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
     let has_server = Path::new("/usr/lib/postgresql").exists() || program_on_path("initdb").is_some();
     if !has_server {
         eprintln!("PostgreSQL's server programs are missing; installing them");
-        // The benchmark makes a throw-away cluster; the package need not make one.
+        // The benchmark creates a throw-away cluster, so the package does not have to.
         as_root(&[
             "sh",
             "-c",

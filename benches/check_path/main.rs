@@ -1,8 +1,8 @@
-//! What the check path costs, each figure against a baseline that is measured in the same run.
+//! Cost of the check path, each figure compared with a baseline of the same run.
 //!
 //! `cargo bench --bench check_path` measures at a million releases; `-- --help` lists the parts and sizes. It installs
-//! `wrk`, PostgreSQL, Mosquitto, nginx and curl where they are missing, and works on a throw-away PostgreSQL server of its own.
-//! `docs/benchmarks.md` keeps what was measured.
+//! `wrk`, PostgreSQL, Mosquitto, nginx and curl if they are missing, and starts a throw-away PostgreSQL server.
+//! `docs/benchmarks.md` records the results.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks measure real time")]
 #![expect(
@@ -41,7 +41,7 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Helper};
 
-/// The program's own, so that baselines do not differ by their allocator.
+/// The program's allocator, so that baselines do not differ in it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

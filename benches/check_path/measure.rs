@@ -1,4 +1,4 @@
-//! Rounds of load, servers in turn, and what is made of them.
+//! Rounds of load on alternating servers, and statistics of the results.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::wrk;
 pub(crate) struct Contestant<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) process: &'a Process,
-    /// The file of the requests that it gets.
+    /// File of the requests to send.
     pub(crate) requests: &'a Path,
 }
 
@@ -36,12 +36,12 @@ impl<'a> Contestant<'a> {
     }
 }
 
-/// What one server did in one round.
+/// Result of one round on one server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
-    /// Requests in a second.
+    /// Requests per second.
     pub(crate) rate: f64,
-    /// Processor time of the server for one request, in microseconds.
+    /// Processor time of the server per request, in microseconds.
     pub(crate) cpu_us: f64,
     pub(crate) p99_us: f64,
     /// Bytes of answers in a second.
@@ -69,8 +69,8 @@ impl Sample {
     }
 }
 
-/// Puts load on each server in turn, so that whatever else the machine does meets all of them. `prepare` comes before
-/// each round; a first short round warms up and does not count. Gives the rounds of each server.
+/// Loads each server in turn, so that other activity of the machine affects all of them. Calls `prepare` before each
+/// round. A first short round warms up and is not counted. Returns the rounds of each server.
 pub(crate) fn in_turn<const N: usize>(
     contestants: [Contestant<'_>; N],
     (rounds, load): (usize, Duration),
@@ -91,7 +91,7 @@ pub(crate) fn in_turn<const N: usize>(
     Ok(samples)
 }
 
-/// A figure of several rounds.
+/// A figure measured in several rounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rounds {
     pub(crate) median: f64,
@@ -110,7 +110,7 @@ impl Rounds {
         }
     }
 
-    /// One server's figure by another's, round by round.
+    /// Ratio of two servers' figures, round by round.
     pub(crate) fn ratio(of: &[Sample], by: &[Sample], figure: fn(&Sample) -> f64) -> Self {
         Self::of(of.iter().zip(by).map(|(of, by)| figure(of) / figure(by)))
     }
@@ -128,7 +128,7 @@ impl Rounds {
     }
 }
 
-/// The value below which so many percent of the sorted values are.
+/// Returns the value below which this percentage of the sorted values lies.
 pub(crate) fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let index = (percent / 100.0 * last as f64).round() as usize;

@@ -1,4 +1,4 @@
-//! The program itself, running.
+//! A running server process.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -23,25 +23,25 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
-    /// From the start of the process until it was ready.
+    /// Time from the start of the process until it was ready.
     pub(crate) ready_after: Duration,
     _data_dir: Option<TempDir>,
 }
 
-/// How a node is started.
+/// Settings of a node's start.
 #[derive(Default)]
 pub(crate) struct Setup<'a> {
     pub(crate) database_url: &'a str,
-    /// One worker on the server's core; otherwise as many as there are, on all of them.
+    /// True for one worker on the server's core. Otherwise the node has the default number of workers on all cores.
     pub(crate) on_one_core: bool,
-    /// Settings beside the usual.
+    /// Settings in addition to the usual ones.
     pub(crate) settings: &'a [(&'a str, &'a str)],
-    /// A directory of an earlier node.
+    /// Data directory of an earlier node.
     pub(crate) data_dir: Option<PathBuf>,
 }
 
 impl Node {
-    /// One worker on the server's core.
+    /// Starts a node with one worker on the server's core.
     pub(crate) fn on_one_core(database_url: &str) -> anyhow::Result<Self> {
         Self::start(Setup {
             database_url,
@@ -100,7 +100,7 @@ impl Node {
         })
     }
 
-    /// The sum of a metric over its labels that hold `label`.
+    /// Returns the sum of a metric over all series whose labels contain `label`.
     pub(crate) fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         let text = Connection::open(self.address)?.get("/metrics")?.text()?;
         Ok(text
@@ -110,7 +110,7 @@ impl Node {
             .sum())
     }
 
-    /// Waits until the node has saved its first snapshot, and tells for how long.
+    /// Waits until the node has saved its first snapshot, and returns the waiting time.
     pub(crate) fn wait_for_snapshot(&self) -> anyhow::Result<Duration> {
         let began = Instant::now();
         while self.metric("slipway_snapshot_saved_total", "")? < 1.0 {
@@ -124,7 +124,7 @@ impl Node {
         Ok(began.elapsed())
     }
 
-    /// Checks that were answered with success so far.
+    /// Returns the number of checks answered successfully so far.
     pub(crate) fn answered_checks(&self) -> anyhow::Result<f64> {
         let all = self.metric("slipway_checks_total", "")?;
         let failed = self.metric("slipway_checks_total", "refused")?

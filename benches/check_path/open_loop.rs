@@ -1,5 +1,5 @@
-//! Load at a constant rate that does not wait for the server, and latencies counted from when a request was due: a
-//! server that stalls cannot hide it by being asked less.
+//! Load at a constant rate, independent of the server's answers. Latency counts from the scheduled send, so a stalled
+//! server does not lower the figure by receiving fewer requests.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -19,20 +19,20 @@ use crate::measure::percentile;
 use crate::process::{GENERATOR_CORE, on_core};
 
 const CONNECTIONS: usize = 64;
-/// What is not counted at the beginning.
+/// Time at the beginning that is not counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Latencies from the scheduled send to the whole answer, in microseconds.
+/// Latencies from the scheduled send to the complete answer, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Latencies {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) max_us: f64,
-    /// The rate that was kept, in requests per second.
+    /// The rate that was achieved, in requests per second.
     pub(crate) rate: f64,
 }
 
-/// Sends at `rate` from the generator's core, in a process of its own.
+/// Sends at `rate` from the generator's core, in a separate process.
 pub(crate) fn measure(
     address: SocketAddr,
     requests: &Path,
@@ -57,12 +57,12 @@ pub(crate) fn measure(
 
 struct Lane {
     stream: TcpStream,
-    /// When the request that is answered now was due.
+    /// Scheduled time of the request in progress.
     due: Option<Instant>,
     received: Vec<u8>,
 }
 
-/// The generator itself: looks for answers without ever sleeping, since waking would take longer than an answer.
+/// Runs the generator. It polls for answers without sleeping, because a wake-up would take longer than an answer.
 pub(crate) fn run(load: &arguments::OpenLoop) -> anyhow::Result<()> {
     let requests = read(&load.requests)?;
     let mut poll = Poll::new()?;
@@ -141,7 +141,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads what is there; gives when the request was due once its answer is whole.
+    /// Reads the available bytes. Returns the scheduled time of the request when its answer is complete.
     fn receive(&mut self) -> anyhow::Result<Option<Instant>> {
         let mut chunk = [0; 16_384];
         loop {

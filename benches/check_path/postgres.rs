@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL server with its usual durability, which can be stopped and started again.
+//! A throw-away PostgreSQL server with its usual durability. It can be stopped and restarted.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -11,16 +11,17 @@ use slipway_test_support::postgres::{as_server_user, program, run};
 
 use crate::process::program_on_path;
 
-/// Waits for the end of its input, which comes when this process ends in whatever way, and cleans up.
+/// Cleans up when its standard input closes. The pipe closes when this process ends, even after a kill.
 const WATCHDOG: &str = r#"cat >/dev/null; "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf "$2""#;
 
-/// Beside the defaults: memory for a million releases, no checkpoints forced by their bulk, and statements counted.
+/// Settings besides the defaults: memory for a million releases, no checkpoints forced by bulk loads, and counting of
+/// statements.
 const SETTINGS: &str = "-c listen_addresses= -c shared_buffers=1GB -c max_wal_size=8GB -c max_connections=200 \
                         -c shared_preload_libraries=pg_stat_statements";
 
 pub(crate) struct Postgres {
     directory: PathBuf,
-    /// Holds the pipe that stays open for as long as this process lives; see [`WATCHDOG`].
+    /// Holds the pipe that stays open while this process runs; see [`WATCHDOG`].
     _watchdog: Child,
 }
 
@@ -77,14 +78,14 @@ impl Postgres {
         self.control(&["-w", "-m", "fast", "stop"])
     }
 
-    /// Makes an empty database and returns its URL.
+    /// Creates an empty database and returns its URL.
     pub(crate) fn create_database(&self, name: &str) -> anyhow::Result<String> {
         self.execute("postgres", &format!("CREATE DATABASE {name}"))?;
         let directory = self.directory.display();
         Ok(format!("postgres://slipway@localhost/{name}?host={directory}"))
     }
 
-    /// Runs statements and returns what they gave, a row on a line, columns divided by tabs.
+    /// Runs statements and returns their output: a line for each row, columns separated by tabs.
     pub(crate) fn execute(&self, database: &str, statements: &str) -> anyhow::Result<String> {
         let mut child = Command::new(program_on_path("psql").context("psql is not on the path")?)
             .args([
@@ -117,7 +118,7 @@ impl Postgres {
         let status = as_server_user(text(&program("pg_ctl"))?, &["-D"])
             .arg(self.directory.join("data"))
             .args(arguments)
-            // The server would keep a pipe open for as long as it runs.
+            // The server would keep a pipe open while it runs.
             .stdout(Stdio::null())
             .status()?;
         ensure!(status.success(), "pg_ctl {arguments:?} failed");

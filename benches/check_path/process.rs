@@ -1,4 +1,4 @@
-//! Processes that are measured: on which core they run, what they use, and their end.
+//! Measured processes: their cores, resource use and termination.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// The core of the server that is measured.
+/// Core of the measured server.
 pub(crate) const SERVER_CORE: &str = "0";
-/// The core of what sends the requests.
+/// Core of the load generator.
 pub(crate) const GENERATOR_CORE: &str = "1";
-/// What the kernel counts processor time in, on every Linux of today.
+/// Unit of processor time in `/proc` on every current Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor time so far of all processes whose command line starts with a text, in seconds.
+/// Returns the processor time in seconds of all processes whose command line starts with a text.
 pub(crate) fn starts_with_cpu_seconds(command_line: &str) -> anyhow::Result<f64> {
     let mut seconds = 0.0;
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
-        // A process may end at any moment.
+        // A process may exit at any moment.
         let Ok(line) = fs::read_to_string(path.join("cmdline")) else {
             continue;
         };
@@ -34,7 +34,7 @@ pub(crate) fn starts_with_cpu_seconds(command_line: &str) -> anyhow::Result<f64>
 }
 
 fn cpu_seconds_in(stat: &str) -> anyhow::Result<f64> {
-    // The name, in brackets, may hold blanks; utime and stime are the 14th and 15th fields.
+    // The name, in brackets, may contain spaces. utime and stime are the 14th and 15th fields.
     let (_, fields) = stat.rsplit_once(')').context("/proc/…/stat has no name")?;
     let ticks: f64 = fields
         .split_whitespace()
@@ -93,13 +93,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended already cannot be killed, which is as well.
+        // Ignores the error of a process that has already exited.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A command that runs on one core alone.
+/// Builds a command that runs on one core.
 pub(crate) fn on_core(core: &str, program: impl Into<PathBuf>) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).arg(program.into());
@@ -113,12 +113,12 @@ pub(crate) fn program_on_path(name: &str) -> Option<PathBuf> {
         .find(|program| program.exists())
 }
 
-/// An address that nobody listens on.
+/// Returns an address without a listener.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-/// Lets the machine come to rest between two measurements.
+/// Lets the machine become idle between two measurements.
 pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(300));
 }

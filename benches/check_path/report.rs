@@ -1,10 +1,10 @@
-//! The table of what was measured, ready for `docs/benchmarks.md`.
+//! Table of the results, in the form of `docs/benchmarks.md`.
 
 use std::fs;
 
 use crate::measure::Rounds;
 
-/// What a figure must reach, and what it should.
+/// Limit (`must`) and target (`aim`) of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     AtLeast { must: f64, aim: f64 },
@@ -41,7 +41,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// A figure with its unit, and what else was seen.
+    /// Adds a figure with its unit and a remark.
     pub(crate) fn figure(&mut self, what: &str, goal: Goal, (figure, unit): (Rounds, &str), seen: &str) {
         let (must, aim) = goal.both();
         let sign = match goal {
@@ -61,7 +61,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Something that the table has no column for.
+    /// Adds a note below the table.
     pub(crate) fn note(&mut self, text: String) {
         eprintln!("{text}");
         self.notes.push(text);
@@ -90,7 +90,7 @@ fn written(value: f64, unit: &str) -> String {
     format!("{value:.digits$}{blank}{unit}")
 }
 
-/// Processor, cores, memory and kernel.
+/// Returns the processor, cores, memory and kernel.
 fn machine() -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
@@ -105,7 +105,7 @@ fn machine() -> String {
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or(0);
-    // Others' load spoils figures, so it is told.
+    // Other load distorts the figures, so the report states it.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').nth(2).unwrap_or("?");
     let (memory_gib, kernel) = (kilobytes >> 20, kernel.trim());

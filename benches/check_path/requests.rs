@@ -1,4 +1,4 @@
-//! The requests that are sent: prepared before each round, varied over tenants, devices and what these have installed.
+//! Requests of the benchmark. They are prepared before each round and vary in tenant, device and installed versions.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,15 +16,15 @@ use crate::connection::{Connection, post};
 use crate::fleet::{APPS_PER_TENANT, App, MODULES, REGIONS, RELEASES_PER_RESOURCE, Tenant};
 use crate::node::Node;
 
-/// The same fleet in every run.
+/// Fixed seed, so that every run has the same fleet.
 const SEED: u64 = 20_260_101;
 
-/// How tenants share the checks.
+/// Distribution of checks over the tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spread {
-    /// All alike.
+    /// Uniform.
     Uniform,
-    /// Zipf's law with the exponent 1: the second largest has half of the largest's checks.
+    /// Zipf's law with exponent 1: the second largest tenant has half as many checks as the largest.
     Skewed,
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Face {
     Native,
 }
 
-/// What a device asks.
+/// Content of one device's check.
 struct Question {
     tenant: Tenant,
     package_name: String,
@@ -45,13 +45,13 @@ struct Question {
     attributes: Value,
 }
 
-/// A fleet's questions, to be made into requests again and again.
+/// Checks of a fleet. Requests can be built from them repeatedly.
 pub(crate) struct Questions(Vec<Question>);
 
-/// What came of sending every request once.
+/// Result of sending every request once.
 pub(crate) struct Answers {
     pub(crate) mean_body_bytes: usize,
-    /// The share of answers that hold an offer.
+    /// Share of answers with an offer.
     pub(crate) with_offers: f64,
 }
 
@@ -68,7 +68,7 @@ impl Questions {
         )
     }
 
-    /// The requests as they go over the wire; those of the gateway are signed with the current time.
+    /// Builds the raw requests. Those of the gateway are signed with the current time.
     #[expect(
         clippy::disallowed_methods,
         reason = "signatures are made for the real clock of a real server"
@@ -85,7 +85,7 @@ impl Questions {
             .collect())
     }
 
-    /// Sends every request once and refuses any answer that is no success.
+    /// Sends every request once. Fails at any answer that is not a success.
     pub(crate) fn try_all(&self, node: &Node, face: Face) -> anyhow::Result<Answers> {
         let mut connection = Connection::open(node.address)?;
         let requests = self.requests(face)?;
@@ -105,7 +105,7 @@ impl Questions {
     }
 }
 
-/// Writes requests so that `wrk.lua` can read them: each after a line with its length.
+/// Writes requests for `wrk.lua`: a line with the length before each request.
 pub(crate) fn write(path: &Path, requests: &[Vec<u8>]) -> anyhow::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for request in requests {
@@ -144,7 +144,7 @@ fn tenants(count: u32, spread: Spread, requests: usize, rng: &mut Rng) -> Vec<Te
     }
 }
 
-/// Six in ten devices have everything, three lack one or two updates, one is fresh.
+/// Generates a check. Of ten devices, six are up to date, three lack one or two updates, and one has nothing installed.
 fn question(tenant: Tenant, number: u32, rng: &mut Rng) -> Question {
     let app = tenant.app(rng.u32(0..APPS_PER_TENANT));
     let mut version_code = RELEASES_PER_RESOURCE;
@@ -171,7 +171,7 @@ fn question(tenant: Tenant, number: u32, rng: &mut Rng) -> Question {
     }
 }
 
-/// Half of the devices send the digests of what they have, too.
+/// Builds the list of installed versions. Half of the devices also send digests.
 fn old_versions(app: App, installed: &[u32], with_digests: bool) -> Value {
     let entries = (0..).zip(installed).skip(1).filter(|(_, version)| **version > 0);
     let entries = entries.map(|(resource, version)| {

@@ -1,4 +1,4 @@
-//! `wrk` as the generator of a closed loop: each connection sends its next request when it has its answer.
+//! `wrk` as a closed-loop generator: each connection sends its next request after it has received an answer.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::process::{GENERATOR_CORE, on_core};
 
-/// Enough to saturate one core.
+/// Enough connections to saturate one core.
 pub(crate) const CONNECTIONS: usize = 32;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/check_path/wrk.lua");
 
@@ -34,7 +34,7 @@ impl Summary {
     }
 }
 
-/// Sends the requests of a file in turn for so long.
+/// Sends the requests of a file in turn for a duration.
 pub(crate) fn run(
     address: SocketAddr,
     requests: &Path,

@@ -14,7 +14,7 @@ use crate::live::{CatalogCache, RevokedTokens};
 use crate::secrets::Keyring;
 use slipway_domain::catalog::instant::in_micros;
 
-/// What checks are answered from, and what records them.
+/// State that answers checks, and the recorders of checks.
 pub struct CheckPath {
     pub clock: Arc<dyn Clock>,
     pub catalog: Arc<CatalogCache>,

@@ -1,4 +1,4 @@
-//! What the steps of a transition of a release share.
+//! Shared context of the steps of a release transition.
 
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context};

@@ -31,8 +31,8 @@ pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
 
 /// Condition on a release `r` that passes for every device at any time. The words are those of `releases_everybody_idx`.
 ///
-/// When the targeting gets a field, its text for everybody changes. Existing rows keep the old text, so both are then
-/// compared, each with an index of its own.
+/// If you add a field to `Targeting`, keep this condition for existing rows and add one with the new text. Each needs its
+/// own partial index.
 const FOR_EVERYBODY_SQL: &str = "r.state = 'published' AND r.rollout_share = 10000 AND r.starts_at IS NULL \
      AND r.ends_at IS NULL AND r.targeting = '{\"org_scopes\":[],\"org_exclusions\":[],\"device_types\":[],\
      \"host_version_min\":null,\"host_version_max\":null,\"attribute_rules\":[],\"device_ids\":[]}'";

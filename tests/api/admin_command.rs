@@ -157,7 +157,7 @@ async fn a_command_and_a_call_leave_one_administrator(database: TestDatabase) {
     let by_command = commands.run(&["admin", "disable", ADMIN], "");
     let disabled = json!({"enabled": false});
     let by_call = async {
-        // Again and again, so that some of them meet the command.
+        // Repeated, so that some requests coincide with the command.
         let mut last = 0;
         for _ in 0..200 {
             last = platform.patch(&path, &disabled).await.status;

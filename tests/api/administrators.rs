@@ -8,7 +8,7 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 const USERS: &str = "/api/v1/users";
-/// Rounds of a race.
+/// Number of rounds of a race.
 const ROUNDS: usize = 8;
 
 /// Creates an administrator and returns the path of the item.
@@ -89,7 +89,7 @@ async fn the_last_enabled_administrator_stays(database: TestDatabase) {
         .patch(&other, &json!({"enabled": false}))
         .await
         .expect(200);
-    // A disabled one does not count.
+    // A disabled administrator does not count.
     for refused in [
         platform.patch(&own, &json!({"enabled": false})).await,
         platform.delete(&own).await,
@@ -120,7 +120,7 @@ async fn a_tenants_people_are_not_the_platforms(database: TestDatabase) {
     let admin = app.tenant_admin(TENANT).await;
     let me = admin.get("/api/v1/me").await.expect(200);
     let path = format!("{USERS}/{}", me["id"].as_str().unwrap());
-    // By the platform's path a tenant's person is not there.
+    // The platform's path does not show a tenant's person.
     platform.get(&path).await.problem(404, "not_found");
     platform.delete(&path).await.problem(404, "not_found");
     let change = json!({"enabled": false});
@@ -149,7 +149,7 @@ async fn a_platform_token_administers_the_platform(database: TestDatabase) {
         (&me["kind"], &me["role"]),
         (&json!("api_token"), &json!("platform_admin"))
     );
-    // A token is not a person: it does not make the last administrator removable.
+    // A token is not a person, so the last administrator still cannot be removed.
     let own = own_path(&platform).await;
     token.delete(&own).await.problem(409, "wrong_state");
     let path = format!("/api/v1/api-tokens/{}", made["id"].as_str().unwrap());
@@ -173,7 +173,7 @@ async fn of_two_who_disable_each_other_one_stays(database: TestDatabase) {
         };
         let statuses = join(act(&first, &paths.1), act(&second, &paths.0)).await;
         let succeeded = |status: u16| status == 200 || status == 204;
-        // The one who is too late is told 401 (already ended) or 409 (the last one).
+        // The later request gets 401 (session already ended) or 409 (last administrator).
         assert!(succeeded(statuses.0) != succeeded(statuses.1), "{statuses:?}");
         if !succeeded(statuses.0) {
             names = (names.1, names.0);

@@ -1,4 +1,4 @@
-//! How many devices have each version.
+//! Number of devices by version.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use slipway_test_support::on_both_databases;
 async fn versions_are_counted_by_resource(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
-    // Sorts before the app itself, which comes first all the same.
+    // Sorts before the app itself, which comes first nevertheless.
     merchant.published("a", 1).await;
     merchant.published(CHUKU, 240).await;
     check(&merchant, "A", 50, json!({CHUKU: 240, "a": 1})).await;

@@ -27,7 +27,7 @@ on_both_databases!(
     a_history_is_bounded,
 );
 
-/// A merchant whose credentials outlast a set clock.
+/// Creates a merchant whose credentials stay valid when the clock is set.
 async fn merchant(app: &TestApp) -> Merchant {
     let merchant = app.merchant().await;
     Merchant {
@@ -36,7 +36,7 @@ async fn merchant(app: &TestApp) -> Merchant {
     }
 }
 
-/// Checks as a device with a version that it did not have, and waits until the check is recorded.
+/// Checks as a device with a new version, and waits until the check is recorded.
 async fn check(merchant: &Merchant, device: &str, version: i64, old_versions: Value) {
     let own = json!({"device_id": device, "version_code": version, "old_versions": old_versions});
     let fields = with(check_fields(), own);
@@ -70,10 +70,10 @@ async fn history(caller: &Caller, query: &str) -> Value {
     caller.get(&path).await.expect(200)
 }
 
-/// Date, devices by version, and other devices.
+/// Date, devices by version, and number of other devices.
 type Day = (String, Vec<(i64, u64)>, u64);
 
-/// Days of the first resource as `(date, devices by version, others)`.
+/// Returns the days of the first resource.
 fn days(history: &Value) -> Vec<Day> {
     let days = history["resources"][0]["days"].as_array();
     let day = |day: &Value| {
@@ -131,7 +131,7 @@ async fn a_day_keeps_its_last_count(database: TestDatabase) {
     assert_eq!(found["resources"][0]["identifier"], PACKAGE);
     assert_eq!(days(&found), [on("2026-03-02", &[(50, 2)])]);
 
-    // Within the hour nothing is counted again.
+    // A second count within the hour does nothing.
     check(&merchant, "B", 51, json!({})).await;
     pass(&app, TimeDelta::minutes(59));
     assert_eq!(count_due(&app.running.context, HOLDER).await.unwrap(), None);
@@ -146,7 +146,7 @@ async fn a_day_keeps_its_last_count(database: TestDatabase) {
     app.set_clock("2026-03-03T00:00:00Z");
     check(&merchant, "A", 51, json!({})).await;
     count(&app).await;
-    // A day without a server is missing.
+    // A day without a running server is missing.
     app.set_clock("2026-03-05T00:00:00Z");
     count(&app).await;
     let found = history(&merchant.admin, "").await;
@@ -168,7 +168,7 @@ async fn a_count_is_what_adoption_returns(database: TestDatabase) {
     merchant.published("a", 1).await;
     merchant.published(CHUKU, 240).await;
     check(&merchant, "A", 50, json!({CHUKU: 240, "a": 1})).await;
-    // It is not seen again.
+    // The device does not check again.
     app.set_clock("2026-03-20T02:00:00Z");
     check(&merchant, "B", 50, json!({CHUKU: 239, "unknown": 7})).await;
     check(&merchant, "C", 51, json!({CHUKU: 240})).await;
@@ -184,7 +184,7 @@ async fn a_count_is_what_adoption_returns(database: TestDatabase) {
         let counted = history(&merchant.admin, "?days=1").await;
         assert_eq!(newest_day(&counted), versions(&adoption), "{now}");
     }
-    // Resources that no device has any more are absent, also from a day that had them.
+    // Resources that are no longer on any device are absent, even from a day with data.
     let only = history(&merchant.admin, "?identifier=a").await;
     assert_eq!(days(&only).len(), 2);
     let reported = merchant.admin.get(&in_app("/adoption")).await.expect(200);
@@ -196,7 +196,7 @@ async fn a_count_is_what_adoption_returns(database: TestDatabase) {
     assert_eq!(newest_day(&history(&merchant.admin, "?days=1").await), json!({}));
 }
 
-/// Devices by resource and version of the last day.
+/// Returns the devices by resource and version of the last day.
 fn newest_day(history: &Value) -> Value {
     let resources = history["resources"].as_array().unwrap().iter();
     let resources = resources.map(|it| (name_of(it), by_version(&it["days"][0]["versions"])));
@@ -255,7 +255,7 @@ async fn an_unreadable_tenant_does_not_keep_others_from_being_counted(database: 
         days(&history(&merchant.admin, "").await),
         [on("2026-03-02", &[(50, 1)])]
     );
-    // It is tried again an hour later, not at once.
+    // A retry follows an hour later, not at once.
     assert!(count_due(&app.running.context, HOLDER).await.unwrap().is_none());
     execute(&app, &["DELETE FROM adoption_days WHERE versions = 'unreadable'"]).await;
     app.clock.set(app.clock.now() + TimeDelta::hours(1));
@@ -278,7 +278,7 @@ async fn a_deleted_app_takes_its_history_along(database: TestDatabase) {
         .post(&in_tenant("/apps"), &app_fields(PACKAGE))
         .await
         .expect(201);
-    // A new app of the same name has no history, also while the devices of the old one are not removed.
+    // A new app with the same name has no history, even while devices of the old one still exist.
     assert_eq!(history(&merchant.admin, "").await["resources"], json!([]));
     app.set_clock("2026-03-03T01:00:00Z");
     count(&app).await;
@@ -298,7 +298,7 @@ async fn a_history_is_bounded(database: TestDatabase) {
     for version in 1..=12 {
         check(&merchant, &format!("D{version}"), version, json!({})).await;
     }
-    // The version with the most devices is the oldest.
+    // The oldest version has the most devices.
     check(&merchant, "E", 1, json!({})).await;
     count(&app).await;
     let found = history(&merchant.admin, "").await;

@@ -1,4 +1,4 @@
-//! What answers say of themselves: nobody keeps secrets, and nobody frames the documentation.
+//! Security headers of answers: secrets are not cached, and the documentation cannot be framed.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ async fn the_documentation_loads_its_own_files_alone_and_is_in_no_frame(database
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
-    // The policy lets no script stand in the page itself.
+    // The policy forbids scripts within the page itself.
     let page = app.anyone().get("/docs/").await.text;
     let scripts = page.split("<script").skip(1);
     assert!(page.contains("<script"), "{page}");

@@ -1,4 +1,4 @@
-//! Releases from artifacts: the facts of the file, the gates of their publication, and their offers.
+//! Releases from artifacts: facts of the file, gates of the publication, and offers.
 
 use std::time::Instant;
 
@@ -37,14 +37,14 @@ impl Fixture {
         plant_artifact(&self.app.database, TENANT, bytes).await
     }
 
-    /// A release of the app itself from a package of this version.
+    /// Creates a release of the app itself from a package of this version.
     async fn release(&self, version_code: u64, own: Value) -> Value {
         let artifact = self.plant(&apk(PACKAGE, version_code)).await;
         let fields = with(of_app(version_code, &artifact), own);
         self.merchant.create(&fields).await.expect(201)
     }
 
-    /// The version of the app that a device is offered which has this one.
+    /// Returns the version of the app offered to a device with this one.
     async fn offered(&self, installed: i64, attributes: Value) -> Option<i64> {
         let check = json!({"version_code": installed, "attributes": attributes});
         let check = with(check_fields(), check);
@@ -131,7 +131,7 @@ async fn the_gateway_offers_the_address_and_the_digest_of_the_specification(data
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    // The gateway's clock is that of UTC+8.
+    // The gateway's clock is UTC+8.
     let call = client.call(CHECK, "2026-03-02 10:00:00", &fields);
     let answer = client.send(&call).await.expect(200);
     let offer = &answer["wdk_rexout_resource_list_check_response"]["data"]["d_t_o"][0];
@@ -188,7 +188,7 @@ async fn a_release_must_agree_with_its_artifact(database: TestDatabase) {
         problem["detail"].as_str().unwrap().contains("com.example.other"),
         "{problem}"
     );
-    // A module may have a package of its own.
+    // A module may have its own package name.
     let module = with(of_app(240, &foreign), json!({"identifier": CHUKU}));
     fixture.merchant.create(&module).await.expect(201);
 
@@ -215,7 +215,7 @@ async fn an_artifact_has_no_address_of_the_callers(database: TestDatabase) {
     assert_eq!(answer.wrong_fields(), ["download_url"]);
 }
 
-/// Such a release would not keep the artifact from being deleted.
+/// Such a release would not protect the artifact from deletion.
 async fn the_address_of_an_artifact_is_no_external_file(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let artifact = fixture.plant(&apk(PACKAGE, 240)).await;

@@ -1,4 +1,4 @@
-//! Artifacts: uploads, what is read from files, limits, and who sees them.
+//! Artifacts: uploads, facts read from files, limits, and visibility.
 
 mod downloads;
 mod fixture;
@@ -218,7 +218,7 @@ async fn sizes_and_quotas_are_limited(storage: TestStorage) {
     let fixture = Fixture::start_with(storage, |config| config.artifacts.max_bytes = 100_000).await;
     let large = fixture.upload(&vec![0; 100_001], "").await;
     large.problem(413, "too_large");
-    // Without a length the limit is found while the bytes arrive.
+    // Without a length, the limit is detected while the bytes arrive.
     let mut request = vec![raw::head(
         "POST",
         &in_tenant("/artifacts"),

@@ -1,4 +1,4 @@
-//! The audit: who changed what, when, before and after.
+//! The audit: author, time, and state before and after each change.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -211,7 +211,7 @@ async fn a_viewer_does_not_read_the_audit(database: TestDatabase) {
     refused.problem(403, "permission_denied");
 }
 
-/// The newest entry, which must be about this write and the only one of it.
+/// Returns the newest entry, which must be the only one of this write.
 async fn expect_entry(merchant: &Merchant, written: &Answer, action: &str) -> Value {
     assert!((200..300).contains(&written.status), "{}", written.text);
     let audit = merchant.audit().await;

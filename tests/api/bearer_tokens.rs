@@ -1,4 +1,4 @@
-//! What a caller may present to the admin API, and what not.
+//! Valid and invalid credentials of the admin API.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -149,7 +149,7 @@ async fn access_token(app: &TestApp) -> String {
     pair.expect(200)["access_token"].as_str().unwrap().to_owned()
 }
 
-/// A token for the same session, signed by an installation with another key.
+/// Returns a token for the same session, signed by an installation with another key.
 fn foreign_token(claims: &Value) -> String {
     let key = test_config("").secret_key.unwrap().replacen("AQ", "Ag", 1);
     let keyring = Keyring::parse(&key).unwrap();

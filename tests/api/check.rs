@@ -1,4 +1,4 @@
-//! The native check: who may ask, and what the answer looks like.
+//! The native check: permitted callers, and the format of the answer.
 
 use std::time::Duration;
 
@@ -224,7 +224,7 @@ async fn another_node_follows_within_a_moment(database: TestDatabase) {
 }
 
 async fn a_node_without_its_database_answers_from_memory(database: TestDatabase) {
-    // The connection that the catalog syncs over stays open here: it must not compare after the clock was set.
+    // The connection of the catalog sync stays open here, so it must not compare after the clock is set.
     let app = TestApp::start_with(database, |config| config.poll_interval_ms = 60_000).await;
     let merchant = app.merchant().await;
     merchant.published(CHUKU, 230).await;
@@ -243,7 +243,7 @@ async fn a_node_without_its_database_answers_from_memory(database: TestDatabase)
     assert_eq!(ready["status"], "degraded");
     assert_eq!(ready["database"], "unreachable");
 
-    // After a quarter of an hour a halt may have been ordered that it cannot see: partial rollouts are held back.
+    // After a quarter of an hour the node may have missed a halt, so it holds back partial rollouts.
     app.set_clock("2026-03-02T02:15:01Z");
     let stale = check().await;
     assert_eq!(stale.header("slipway-stale"), "901");
@@ -255,7 +255,7 @@ async fn a_node_without_its_database_answers_from_memory(database: TestDatabase)
     assert_eq!(ready["catalog"]["stale"], true);
 }
 
-/// Asks until a device that has nothing is offered these versions, for two seconds at most.
+/// Checks until a device without any version is offered these, for at most two seconds.
 async fn wait_for(merchant: &Merchant, offered: &[i64]) {
     for _ in 0..40 {
         if merchant.offered(0).await == offered {

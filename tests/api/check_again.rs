@@ -8,7 +8,7 @@ use slipway_test_support::on_both_databases;
 
 const PATH: &str = "/v1/check?package_name=com.hema.wms&version_code=50&device_id=PDA001";
 
-/// Asks again, naming the tag that is known.
+/// Repeats a check with the known tag.
 async fn again(device: &Caller, path: &str, known: &str) -> Answer {
     let request = device.request(reqwest::Method::GET, path);
     device.send(request.header("If-None-Match", known)).await
@@ -73,7 +73,7 @@ async fn a_known_answer_is_304_until_the_offers_change(database: TestDatabase) {
         .await;
     assert_eq!(posted.status, 200);
 
-    // A change that does not concern the device leaves the tag as it is.
+    // A change that does not concern the device keeps the tag.
     let before = first.header("slipway-revision").to_owned();
     merchant
         .published_with("com.hema.wms.other", 3, json!({"device_types": ["another"]}))
@@ -98,7 +98,7 @@ async fn the_tag_tells_an_unknown_app_from_nothing_to_offer(database: TestDataba
     );
     assert_ne!(nothing.header("etag"), unknown.header("etag"));
 
-    // The interval to the next check is not covered.
+    // The tag does not cover the interval to the next check.
     app.set_clock("2026-03-02T07:00:00Z");
     let later = again(&merchant.device, PATH, nothing.header("etag")).await;
     assert_eq!(later.status, 304);

@@ -1,4 +1,4 @@
-//! Compression of responses on request, and paths with a slash at the end.
+//! Compression of responses, and paths with a trailing slash.
 
 use std::io::Read as _;
 

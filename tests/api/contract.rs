@@ -1,4 +1,4 @@
-//! What every answer has in common, and what operators ask.
+//! Common properties of all answers, and endpoints for operators.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ async fn a_write_names_the_state_that_the_next_check_is_made_from(database: Test
     let platform = app.platform_admin().await;
     let renamed = platform.patch(&in_tenant(""), &json!({"name": "Hema"})).await;
     is_served(&merchant, &renamed).await;
-    // What is so already is served too.
+    // An unchanged state is served too.
     is_served(&merchant, &merchant.create(&release_fields(CHUKU, 2)).await).await;
     is_served(
         &merchant,
@@ -190,7 +190,7 @@ async fn metrics_count_checks_requests_and_the_catalog(database: TestDatabase) {
     ] {
         assert!(metrics.text.contains(name), "{name} is missing");
     }
-    // Ids in paths would make the labels grow without end.
+    // Ids in paths would create an unlimited number of labels.
     let id = format!("/{TENANT}");
     let named = metrics.text.lines().find(|line| line.contains(&id));
     assert_eq!(named, None);
@@ -205,7 +205,7 @@ async fn the_description_of_the_api_is_served(database: TestDatabase) {
     docs.expect(200);
 }
 
-/// The write names a state, and the next check is made from it.
+/// The write names a state, and the next check uses that state.
 async fn is_served(merchant: &Merchant, written: &Answer) {
     assert!((200..300).contains(&written.status), "{}", written.text);
     let check = merchant.device.post("/v1/check", &check_fields()).await;

@@ -1,4 +1,4 @@
-//! Each kind of credential is good on its own face alone.
+//! Each kind of credential is valid only for its own interface.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const NO_TENANT: i64 = 30_000_000;
 struct Credentials {
     app: TestApp,
     device_key: String,
-    /// Of one device that checks nothing here.
+    /// Token of a device that makes no checks here.
     device_token: String,
     api_token: String,
     access_token: String,
@@ -46,7 +46,7 @@ impl Credentials {
         }
     }
 
-    /// Good as a bearer token nowhere.
+    /// Returns the credentials that are never valid as bearer tokens.
     fn good_nowhere(&self) -> Vec<String> {
         let key_of = |tenant: i64| self.device_key.replace(&TENANT.to_string(), &tenant.to_string());
         vec![

@@ -1,5 +1,5 @@
-//! Every field of every request body: absent, null and of another type. The server's answer is the one that the API's
-//! description announces.
+//! Every field of every request body: absent, null and of another type. The server answers as the API's description
+//! states.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use super::operations::{Objects, Operation, call, operations};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Fields that depend on another: a pin needs one target, and a version in the modes `exact` and `ceiling`; a rollout
-/// is changed by at least one field; a release needs these facts of its file unless an artifact supplies them.
+/// Fields that depend on others. A pin needs one target, and a version in the modes `exact` and `ceiling`. A rollout
+/// change needs at least one field. A release needs these facts of its file unless an artifact supplies them.
 const DEPENDENT: [(&str, &str); 7] = [
     ("create_release", "version_name"),
     ("create_release", "download_url"),
@@ -21,7 +21,7 @@ const DEPENDENT: [(&str, &str); 7] = [
     ("set_rollout", "percent"),
 ];
 
-/// Field of a body: where it is, as the server names it, and its schema.
+/// Field of a body: its pointer, its name in refusals, and its schema.
 struct Field<'a> {
     pointer: String,
     name: String,
@@ -134,7 +134,7 @@ async fn try_field(
     }
 }
 
-/// The fields that a 400 names.
+/// Returns the fields that a 400 names.
 fn named_fields(answer: &Answer) -> Vec<String> {
     let errors = answer.body["errors"].as_array();
     errors
@@ -145,7 +145,7 @@ fn named_fields(answer: &Answer) -> Vec<String> {
         .collect()
 }
 
-/// The answer is a 400 that names the field, or the object or list that contains it.
+/// Returns true if the answer is a 400 that names the field, or the object or list that contains it.
 fn is_named(answer: &Answer, name: &str) -> bool {
     named_fields(answer)
         .iter()
@@ -162,7 +162,7 @@ fn set(body: &mut Value, pointer: &str, value: Option<Value>) {
     };
 }
 
-/// The type is one of the schema's.
+/// Returns true if the schema permits the type.
 fn accepts(document: &Value, schema: &Value, kind: &str) -> bool {
     let schema = resolve(document, schema);
     if let Some(choices) = schema.get("oneOf").or_else(|| schema.get("anyOf")) {
@@ -180,7 +180,7 @@ fn accepts(document: &Value, schema: &Value, kind: &str) -> bool {
     }
 }
 
-/// The fields of a body, and the body with each object of them in it.
+/// Returns the fields of a body, and the body with each of its optional objects added.
 fn fields_of<'a>(document: &'a Value, schema: &'a Value, body: Value) -> (Vec<Field<'a>>, Value) {
     let (mut fields, mut body) = (Vec::new(), body);
     collect(document, schema, &mut body, ("", ""), &mut fields);

@@ -1,4 +1,4 @@
-//! Examples of the API's description: the server accepts those of requests, and answers as in those of responses.
+//! Examples of the API's description: the server accepts those of requests, and answers like those of responses.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn the_examples_of_requests_are_accepted(database: TestDatabase) {
     let admin = app.tenant_admin(TENANT).await;
     let objects = Objects::make(&app, &admin, TENANT, 1).await;
     let callers = Callers::of(&app, &admin, &objects).await;
-    // The app, the resource and the device that the examples are about.
+    // The app, the resource and the device of the examples.
     admin
         .post(&in_tenant("/apps"), &app_fields("com.hema.wms"))
         .await
@@ -33,7 +33,7 @@ async fn the_examples_of_requests_are_accepted(database: TestDatabase) {
         assert!(example.is_object(), "{} has no example", operation.id);
         let mut body = example.clone();
         if operation.id == "publish_releases" {
-            // The example has the id of no release.
+            // The example contains the id of a nonexistent release.
             body["release_ids"] = operation.body.unwrap_or_default()["release_ids"].take();
         }
         operation.body = Some(body);
@@ -65,7 +65,7 @@ async fn the_examples_of_responses_have_the_fields_of_responses(database: TestDa
     assert!(compared > 50, "{compared}");
 }
 
-/// The answer has no field that the example has not, and the same types.
+/// Checks that the answer has the same types as the example and no additional field.
 fn expect_alike(example: &Value, answer: &Value, place: &str) {
     match (example, answer) {
         (Value::Object(example), Value::Object(answer)) if !example.is_empty() => {

@@ -1,4 +1,4 @@
-//! Headers of requests and responses: what the server reads and sends is what the API's description lists.
+//! Headers of requests and responses: the server reads and sends exactly those in the API's description.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::operations::{Objects, call, operations};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Headers that not every answer has.
+/// Headers of some answers only.
 const OWN: [&str; 9] = [
     "ETag",
     "Slipway-Revision",

@@ -1,4 +1,4 @@
-//! The API's description, operation by operation.
+//! Operations of the API's description.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use super::operations::{Objects, Operation};
 pub(crate) struct DescribedOperation {
     pub(crate) id: String,
     pub(crate) method: Method,
-    /// With placeholders, such as `/api/v1/tenants/{tenant_id}`.
+    /// Path with placeholders, such as `/api/v1/tenants/{tenant_id}`.
     pub(crate) path: String,
     pub(crate) object: Value,
 }
 
-/// The API's description as it is served.
+/// Returns the API's description as it is served.
 pub(crate) fn document() -> &'static Value {
     slipway::http::openapi()
 }
 
-/// Every operation that the description has.
+/// Returns every operation of the description.
 pub(crate) fn described() -> Vec<DescribedOperation> {
     let document = document();
     let mut all = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) fn described() -> Vec<DescribedOperation> {
 }
 
 impl DescribedOperation {
-    /// The parts of a path that are placeholders here, as indices into its pieces between slashes.
+    /// Returns the indices of placeholders among the path's pieces between slashes.
     pub(crate) fn placeholders(&self) -> Vec<usize> {
         let pieces = self.path.split('/').enumerate();
         pieces
@@ -61,7 +61,7 @@ impl DescribedOperation {
     }
 }
 
-/// Finds each operation of the table in the description; fails when one of the two has what the other has not.
+/// Finds each operation of the table in the description. Fails if either has operations that the other lacks.
 #[track_caller]
 pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, DescribedOperation)> {
     let described = described();
@@ -97,14 +97,14 @@ pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, Descri
         .collect()
 }
 
-/// Callers that may call the operations between them.
+/// Callers that together may call all operations.
 pub(crate) struct Callers {
     platform: Caller,
     tenant: Caller,
     device_key: Caller,
     device: Caller,
     anyone: Caller,
-    /// Signed in apart, for what comes after a logout.
+    /// A second session, for use after a logout.
     signed_in_again: Caller,
 }
 
@@ -120,7 +120,7 @@ impl Callers {
         }
     }
 
-    /// The caller whose credential the operation demands.
+    /// Returns the caller with the credential that the operation requires.
     pub(crate) fn of_operation(&self, operation: &DescribedOperation) -> &Caller {
         let demanded = operation.object["security"].as_array();
         let has =
@@ -141,7 +141,7 @@ impl Callers {
     }
 }
 
-/// The schema that a reference names, or the schema itself.
+/// Returns the schema that a reference names, or the schema itself.
 pub(crate) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let pointer = schema["$ref"].as_str().map(|text| text.trim_start_matches('#'));
     pointer.map_or(schema, |pointer| document.pointer(pointer).unwrap())

@@ -1,4 +1,4 @@
-//! Devices that somebody else wrote: their next checks count again.
+//! Devices changed by another writer: their next checks are recorded again.
 
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn path(device: &str) -> String {
     in_tenant(&format!("/devices/{device}"))
 }
 
-/// True if the registry has what [`check`] says.
+/// Returns true if the registry contains the values of [`check`].
 async fn is_recorded(merchant: &Merchant, device: &str, store: &str) -> bool {
     let shown = merchant.admin.get(&path(device)).await;
     shown.status == 200
@@ -45,7 +45,7 @@ async fn is_recorded(merchant: &Merchant, device: &str, store: &str) -> bool {
         && shown.body["installs"][1]["version_code"] == 239
 }
 
-/// The devices' own checks correct the registry.
+/// Verifies that the devices' own checks correct the registry.
 async fn checks_correct(merchant: &Merchant) {
     for device in DEVICES {
         until(async || {
@@ -100,7 +100,7 @@ async fn a_database_that_went_back_in_time_is_corrected(database: TestDatabase) 
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
     checks_correct(&merchant).await;
-    // As after a restore: rows of devices and of their changes are those of another time, and no trigger fired.
+    // Simulates a restore: the rows of devices and changes are older, and no trigger fired.
     let is_sqlite = app.database.url.starts_with("sqlite");
     let (off, on) = if is_sqlite {
         (
@@ -127,8 +127,8 @@ async fn a_database_that_went_back_in_time_is_corrected(database: TestDatabase) 
     checks_correct(&merchant).await;
 }
 
-/// A device that comes back to the node that it was at before, with what it said there.
-async fn what_another_node_recorded_is_no_secret(database: TestDatabase) {
+/// A device returns to its earlier node and sends the same values as before.
+async fn a_device_that_moves_between_nodes_is_recorded_at_each_move(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
     let (node, there) = app.at_another_node(&merchant.device).await;
@@ -150,7 +150,7 @@ async fn devices_without_news_cause_no_writes(database: TestDatabase) {
     checks_correct(&merchant).await;
     execute(&app, &["UPDATE devices SET device_type = 'wrong'"]).await;
     checks_correct(&merchant).await;
-    // The node reads what it wrote itself, and what it corrected.
+    // The node reads its own writes and its corrections.
     let forgotten = async || {
         let text = app.anyone().get("/metrics").await.text;
         let sample = text
@@ -215,7 +215,7 @@ async fn count_installs(app: &TestApp) -> i64 {
 on_both_databases!(
     imports_deletions_and_sql_are_corrected_by_the_next_checks,
     a_database_that_went_back_in_time_is_corrected,
-    what_another_node_recorded_is_no_secret,
+    a_device_that_moves_between_nodes_is_recorded_at_each_move,
     devices_without_news_cause_no_writes,
     installs_of_a_deleted_app_are_none_of_a_new_one,
 );

@@ -1,4 +1,4 @@
-//! What one device sends, and what is sent to one, is limited over HTTP as it is over MQTT.
+//! Limits on the traffic of one device, equal over HTTP and MQTT.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::harness::{Answer, TestApp, in_tenant, push_fields, with};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Calls until one is refused; returns how many were not, and the refusal.
+/// Calls until a call is refused. Returns the number of successful calls, and the refusal.
 async fn count_until_refused(mut call: impl AsyncFnMut(usize) -> Answer) -> (usize, Answer) {
     for number in 0..1_000 {
         let answer = call(number).await;

@@ -1,4 +1,4 @@
-//! What checks leave behind: records of devices, written without a check waiting for them.
+//! Records of devices that checks make. They are written in the background.
 
 use std::time::Instant;
 
@@ -14,11 +14,11 @@ use super::harness::{
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Each device has a midnight of its own; none of those here has it between these two.
+/// Each device has its own time of midnight. For those here it is not between these two instants.
 const LATER: &str = "2026-03-02T02:00:30Z";
 const NEXT_DAY: &str = "2026-03-03T02:00:30Z";
 
-/// A merchant whose reader's credential outlasts a set clock.
+/// Creates a merchant whose reader's credential stays valid when the clock is set.
 async fn merchant(app: &TestApp) -> Merchant {
     let merchant = app.merchant().await;
     merchant.published(CHUKU, 240).await;
@@ -53,7 +53,7 @@ async fn an_unchanged_device_is_written_once_a_day(database: TestDatabase) {
     check(&merchant.device, "A", own.clone()).await;
     everything_is_written(&merchant).await;
     assert_eq!(recorded(&merchant, "A").await, first);
-    // One record for each device, the last being the other: the second check was not even queued.
+    // One record for each device. The last one is the other device's, so the second check was not queued.
     let counts = counted(&app.running, |counts| counts.written >= 2).await;
     assert_eq!((counts.written, counts.batches), (2, 2));
 
@@ -122,7 +122,7 @@ async fn what_the_catalog_does_not_know_is_not_recorded(database: TestDatabase) 
     check(&merchant.device, "A", own).await;
     let device = recorded(&merchant, "A").await;
     assert_eq!(identifiers(&device), [PACKAGE, CHUKU]);
-    // A device that asks for an app that the tenant has not is a device all the same.
+    // A device that checks for a nonexistent app is still a device.
     let own = json!({"package_name": "com.absent", "old_versions": {CHUKU: 240}});
     check(&merchant.device, "B", own).await;
     let device = recorded(&merchant, "B").await;
@@ -138,7 +138,7 @@ async fn a_device_may_have_several_apps(database: TestDatabase) {
     merchant.admin.post(&in_tenant("/apps"), &other).await.expect(201);
     for _ in 0..2 {
         check(&merchant.device, "A", json!({"old_versions": {CHUKU: 240}})).await;
-        // Under an old name it is the same app.
+        // An old name means the same app.
         let own = json!({"package_name": "com.old", "version_code": 7});
         check(&merchant.device, "A", own).await;
     }
@@ -147,13 +147,13 @@ async fn a_device_may_have_several_apps(database: TestDatabase) {
     assert_eq!(identifiers(&device), [PACKAGE, CHUKU, "com.other"]);
     let counts = counted(&app.running, |counts| counts.batches >= 3).await;
     assert_eq!((counts.written, counts.batches), (3, 3));
-    // An app that is no longer asked for stays as it was seen last.
+    // An app that is no longer checked keeps its last values.
     check(&merchant.device, "A", json!({"version_code": 0})).await;
     let is_so = |device: &Value| identifiers(device) == ["com.other"];
     merchant.admin.get_once(&path("A"), is_so).await;
 }
 
-/// What a device sends has no limits but the body's; what is kept has.
+/// The body is the only limit on a device's texts; stored texts have their own limits.
 async fn odd_texts_of_a_check_stop_no_record(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
@@ -187,7 +187,7 @@ async fn a_node_that_remembers_nothing_writes_nothing_that_is_stored(database: T
     assert_eq!(recorded(&merchant, "A").await, before);
     let counts = counted(&node, |counts| counts.written >= 1).await;
     assert_eq!(counts.written, 1);
-    // What changed is written, whichever node is told.
+    // A change is written, no matter which node receives it.
     check(&device, "A", with(own, json!({"version_code": 51}))).await;
     let is_so = |device: &Value| device["installs"][0]["version_code"] == 51;
     merchant.admin.get_once(&path("A"), is_so).await;
@@ -206,7 +206,7 @@ async fn what_does_not_fit_into_the_queue_is_dropped_counted_and_told_again(data
     for device in &devices {
         check(&merchant.device, device, json!({})).await;
     }
-    // The writer holds one record at most, and three are in the queue.
+    // The writer holds at most one record, and three are in the queue.
     let counts = status(&app);
     let dropped = counts.dropped;
     assert!((6..=7).contains(&dropped), "{dropped}");
@@ -248,7 +248,7 @@ async fn new_devices_beyond_the_days_limit_are_answered_and_counted(database: Te
     let is_seen = |device: &Value| !device["last_seen_at"].is_null();
     merchant.admin.get_once(&path("imported"), is_seen).await;
 
-    // Another node begins with what is in the database.
+    // Another node starts with the content of the database.
     let (node, device) = app
         .at_another_node_with(&merchant.device, |config| {
             config.device_records.new_devices_per_day = 3;
@@ -258,7 +258,7 @@ async fn new_devices_beyond_the_days_limit_are_answered_and_counted(database: Te
         let offers = check(&device, id, json!({})).await;
         assert_eq!(offers["data"].as_array().unwrap().len(), 1);
     }
-    // Known devices are recorded as ever.
+    // Known devices are still recorded.
     check(&device, "A", json!({"version_code": 51})).await;
     let is_so = |device: &Value| device["installs"][0]["version_code"] == 51;
     merchant.admin.get_once(&path("A"), is_so).await;
@@ -305,7 +305,7 @@ async fn nothing_is_recorded_when_that_is_off(database: TestDatabase) {
     assert_eq!(ids(&merchant, "").await, [""; 0]);
 }
 
-/// The app's adoption follows what devices say.
+/// The app's adoption follows the devices' checks.
 async fn an_update_moves_a_device_to_its_new_version(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
@@ -324,12 +324,12 @@ async fn check(caller: &Caller, device: &str, own: Value) -> Value {
     caller.post("/v1/check", &check).await.expect(200)
 }
 
-/// A device once it is known.
+/// Waits until a device is known, and returns it.
 async fn recorded(merchant: &Merchant, device: &str) -> Value {
     merchant.admin.get_once(&path(device), |_| true).await
 }
 
-/// Returns when all that was noted before is written: records are written in the order in which they were noted.
+/// Waits until all earlier records are written. Records are written in order.
 async fn everything_is_written(merchant: &Merchant) {
     check(&merchant.device, "the last", json!({})).await;
     recorded(merchant, "the last").await;
@@ -360,7 +360,8 @@ fn status(app: &TestApp) -> DeviceRecordStatus {
     app.running.context.device_records().status()
 }
 
-/// A node's counts once they are so: they follow the commit that others can see already.
+/// Returns a node's counts once they satisfy the condition. They are updated after the commit, which others can already
+/// see.
 async fn counted(node: &Running, are_so: impl Fn(&DeviceRecordStatus) -> bool) -> DeviceRecordStatus {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -373,7 +374,7 @@ async fn counted(node: &Running, are_so: impl Fn(&DeviceRecordStatus) -> bool) -
     }
 }
 
-/// Keeps everybody from writing devices until `ROLLBACK`.
+/// Locks the devices against writes until `ROLLBACK`.
 async fn block_devices(database: &TestDatabase) -> DatabaseConnection {
     let mut options = ConnectOptions::new(&database.url);
     options.max_connections(1);

@@ -227,7 +227,7 @@ async fn another_tenants_device_is_not_there(database: TestDatabase) {
         other.get(&path).await.problem(404, "not_found");
         other.get(&device(id)).await.problem(404, "not_found");
     }
-    // The same id in two tenants is two devices.
+    // The same id in two tenants means two devices.
     let body = json!({"devices": [{"device_id": "A", "project_id": "theirs"}]});
     let done = other.post(&theirs, &body).await.expect(200);
     assert_eq!(done["created"], 1);
@@ -244,7 +244,7 @@ async fn import(caller: &Caller, devices: &Value) -> Value {
     caller.post(&in_tenant("/devices"), &body).await.expect(200)
 }
 
-/// Ids of a list, read in pages of two.
+/// Returns the ids of a list, read in pages of two.
 async fn list(merchant: &Merchant, filter: &str) -> Vec<String> {
     let devices = in_tenant(&format!("/devices?limit=2{filter}"));
     let items = every_item(&merchant.admin, &devices).await;
@@ -257,7 +257,7 @@ async fn check(merchant: &Merchant, own: Value) {
     merchant.device.post("/v1/check", &check).await.expect(200);
 }
 
-/// The device once a check of it is recorded.
+/// Waits until a check of a device is recorded, and returns the device.
 async fn seen(merchant: &Merchant, id: &str) -> Value {
     let is_seen = |device: &Value| !device["last_seen_at"].is_null();
     let found = merchant.admin.get_once(&device(id), is_seen).await;

@@ -1,10 +1,10 @@
-//! All that a tenant has, to show that something changed nothing.
+//! Complete state of a tenant, to show that a request changed nothing.
 
 use serde_json::{Map, Value, json};
 
 use super::harness::Caller;
 
-/// Reads everything of a tenant that the API shows, the audit too. `reader` is a platform administrator, or an
+/// Reads everything of a tenant that the API shows, including the audit. `reader` is a platform administrator, or an
 /// administrator of the tenant, who may not read the tenant itself.
 pub(crate) async fn dump(reader: &Caller, tenant: i64) -> Value {
     let base = format!("/api/v1/tenants/{tenant}");
@@ -38,7 +38,7 @@ pub(crate) async fn dump(reader: &Caller, tenant: i64) -> Value {
     Value::Object(all)
 }
 
-/// A list from its first page to its last.
+/// Reads a list from its first page to its last.
 pub(crate) async fn items(reader: &Caller, path: &str) -> Vec<Value> {
     let mut items = Vec::new();
     let mut page = format!("{path}?limit=200");
@@ -51,7 +51,7 @@ pub(crate) async fn items(reader: &Caller, path: &str) -> Vec<Value> {
                 .iter()
                 .cloned()
                 .map(|mut item| {
-                    // Written a little after a call, and not by it.
+                    // These are updated in the background after a call.
                     if let Some(fields) = item.as_object_mut() {
                         fields.remove("last_used_on");
                     }

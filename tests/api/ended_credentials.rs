@@ -1,4 +1,4 @@
-//! Credentials that end while a request of theirs is under way.
+//! Credentials that end during a request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ use slipway_test_support::on_both_databases;
 const ME: &str = "/api/v1/me";
 const TENANT_PATH: &str = "/api/v1/tenants/10000000";
 
-/// A request whose head and half of whose body are sent.
+/// A request whose head and half of whose body have been sent.
 struct HalfSent {
     stream: TcpStream,
     rest: Vec<u8>,
@@ -35,7 +35,7 @@ impl HalfSent {
             .write_all(&head("POST", path, caller.token(), &length))
             .unwrap();
         stream.write_all(first).unwrap();
-        // The one worker has seen the head once it has answered what came later.
+        // The only worker answers this after it has read the head.
         caller.get("/healthz").await.expect(200);
         caller.get(ME).await;
         Self {
@@ -44,7 +44,7 @@ impl HalfSent {
         }
     }
 
-    /// Sends the rest; returns the status.
+    /// Sends the rest, and returns the status.
     fn finish(mut self) -> u16 {
         self.stream.write_all(&self.rest).unwrap();
         let mut answer = String::new();
@@ -77,13 +77,13 @@ impl Fixture {
         }
     }
 
-    /// The path of the user that calls.
+    /// Returns the path of the calling user.
     async fn user_path(&self, caller: &Caller) -> String {
         let me = caller.get(ME).await.expect(200);
         in_tenant(&format!("/users/{}", me["id"].as_str().unwrap()))
     }
 
-    /// Another administrator of the tenant, signed in.
+    /// Returns another administrator of the tenant, signed in.
     async fn second_admin(&self) -> Caller {
         let username = format!("admin-{}", self.admins.fetch_add(1, Ordering::Relaxed));
         let person = json!({"username": username, "password": "a long password", "role": "admin"});
@@ -91,7 +91,7 @@ impl Fixture {
         self.app.login(&username, "a long password").await
     }
 
-    /// Names of the tenant's API tokens.
+    /// Returns the names of the tenant's API tokens.
     async fn tokens(&self) -> Vec<String> {
         let listed = self.platform.get(&in_tenant("/api-tokens")).await.expect(200);
         let items = listed["items"].as_array().unwrap();
@@ -194,7 +194,8 @@ async fn a_device_whose_credential_ends_while_the_body_arrives_writes_nothing(da
         .problem(404, "not_found");
 }
 
-/// Sends a write that meets a lock, ends its credential within the transaction that holds the lock, and lets it go on.
+/// Sends a write that waits for a lock. Ends its credential in the transaction that holds the lock, and then releases
+/// the lock.
 async fn write_behind_a_lock(
     fixture: &Fixture,
     caller: &Caller,
@@ -209,7 +210,7 @@ async fn write_behind_a_lock(
     let request = caller.request(Method::POST, path).json(&body);
     let sent = tokio::spawn(async move { caller.send(request).await });
     for _ in 0..20 {
-        // What is asked now is answered after the write was authenticated.
+        // This request is answered after the write was authenticated.
         fixture.platform.get(ME).await.expect(200);
     }
     lock.commit().await.unwrap();
@@ -288,7 +289,7 @@ async fn a_replay_is_authorized_like_any_call(database: TestDatabase) {
     }
 }
 
-/// What ends its own credential is not refused for it.
+/// A request that ends its own credential is not refused.
 async fn people_end_their_own_credentials(database: TestDatabase) {
     let fixture = Fixture::new(database).await;
     let pipeline = fixture.app.pipeline(&fixture.admin, "admin").await;
@@ -305,7 +306,7 @@ async fn people_end_their_own_credentials(database: TestDatabase) {
     fixture.admin.get(ME).await.problem(401, "unauthenticated");
 }
 
-/// Two administrators who disable each other at once: one of them is first, and neither waits for the other for ever.
+/// Two administrators who disable each other at the same time: one request wins, and there is no deadlock.
 async fn administrators_may_disable_each_other_at_once(database: TestDatabase) {
     let fixture = Fixture::new(database).await;
     for _ in 0..5 {

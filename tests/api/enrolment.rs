@@ -1,4 +1,4 @@
-//! Devices that hold a token of their own: enrolment, and that nobody takes one over.
+//! Devices with their own tokens: enrolment, and protection against take-over.
 
 mod codes;
 mod followed;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::harness::{Answer, Caller, Merchant, TestApp, check_fields, in_tenant, with};
 
-/// The project that devices enrol for here.
+/// Project of the enrolling devices.
 const PROJECT: &str = "stores";
 
-/// A merchant whose administrator's credential outlasts a set clock.
+/// Creates a merchant whose administrator's credential stays valid when the clock is set.
 async fn merchant(app: &TestApp) -> Merchant {
     let merchant = app.merchant().await;
     Merchant {
@@ -24,7 +24,7 @@ async fn merchant(app: &TestApp) -> Merchant {
     }
 }
 
-/// Asks to enrol a device, with further members.
+/// Requests the enrolment of a device, with additional members.
 async fn enrol_with(caller: &Caller, device: &str, own: Value) -> Answer {
     let body = with(json!({"device_id": device, "project_id": PROJECT}), own);
     caller.post("/v1/devices", &body).await
@@ -34,23 +34,23 @@ async fn enrol(caller: &Caller, device: &str) -> Answer {
     enrol_with(caller, device, json!({})).await
 }
 
-/// The device with the token that it got by enrolling.
+/// Returns the device with the token from its enrolment.
 fn enrolled(app: &TestApp, answer: Answer, status: u16) -> Caller {
     app.bearer(answer.expect(status)["device_token"].as_str().unwrap())
 }
 
-/// The device after its first enrolment with the device key.
+/// Enrols a new device with the device key, and returns it.
 async fn first(app: &TestApp, merchant: &Merchant, device: &str) -> Caller {
     enrolled(app, enrol(&merchant.device, device).await, 201)
 }
 
-/// A check that says to be of this device.
+/// Makes a check in the name of this device.
 async fn check(caller: &Caller, device: &str) -> Answer {
     let body = with(check_fields(), json!({"device_id": device}));
     caller.post("/v1/check", &body).await
 }
 
-/// A new code for a device, as it is shown.
+/// Creates a code for a device, and returns it as shown.
 async fn code(admin: &Caller, device: &str) -> String {
     let path = in_tenant(&format!("/devices/{device}/enrolment-codes"));
     let made = admin.post(&path, &json!({})).await.expect(201);
@@ -62,7 +62,7 @@ async fn import(admin: &Caller, device: &str, project: &str) {
     admin.post(&in_tenant("/devices"), &body).await.expect(200);
 }
 
-/// The device in the registry.
+/// Returns the device in the registry.
 async fn registered(merchant: &Merchant, device: &str) -> Value {
     merchant.admin.get(&path(device)).await.expect(200)
 }
@@ -71,7 +71,7 @@ fn path(device: &str) -> String {
     in_tenant(&format!("/devices/{device}"))
 }
 
-/// What the audit says of devices, the newest first.
+/// Returns the audit's entries about devices, newest first.
 async fn audited(merchant: &Merchant) -> Vec<Value> {
     let mut audit = merchant.audit().await;
     audit.retain(|event| event["object_type"] == "device" && event["action"] != "device.import");
@@ -87,7 +87,7 @@ async fn set_enrolment(app: &TestApp, enrolment: &str) {
     assert_eq!(read["enrolment"], enrolment);
 }
 
-/// A GET that says to be of this device.
+/// Makes a GET check in the name of this device.
 async fn check_again(caller: &Caller, device: &str) -> Answer {
     let path = format!("/v1/check?package_name=com.hema.wms&version_code=50&device_id={device}");
     caller.send(caller.request(Method::GET, &path)).await

@@ -1,4 +1,4 @@
-//! Numbers of callers keep their text, wherever JSON passes through.
+//! Numbers from callers keep their exact text through JSON.
 
 use reqwest::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::harness::{
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// None of these numbers is what a 64-bit float makes of it; and two members that `serde_json` unwraps in its own types.
+/// Numbers that a 64-bit float would change, and two members that `serde_json` would interpret as its own types.
 const CONFIG: &str = r#"{"gain":0.9215686321258545,"big":18446744073709551617,"list":[1.50,1e5,-0.0,117.63331139400017],"n":{"$serde_json::private::Number":"1"},"r":{"$serde_json::private::RawValue":"[2]"}}"#;
 const CHANGED: &str = r#"{"gain":0.92156863212585450}"#;
 

@@ -1,4 +1,4 @@
-//! Explain: the verdict of every release, by the check's own decision.
+//! Explain: the verdict on every release, from the check's own decision.
 
 use serde_json::{Value, json};
 
@@ -208,7 +208,7 @@ async fn release_a_bit_of_everything(merchant: &Merchant) {
     merchant.admin.put(&in_tenant("/pins"), &pin).await.expect(200);
 }
 
-/// One of many devices, no two alike.
+/// Returns one of many devices, all of which differ.
 fn device(number: usize) -> Value {
     let pick = |step: usize, of: &[Value]| of[number / step % of.len()].clone();
     json!({

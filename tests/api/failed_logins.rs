@@ -8,7 +8,7 @@ use super::two_nodes::node::Node;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// A text that somebody may have typed into the wrong field.
+/// A password typed into the wrong field.
 const TYPED_PASSWORD: &str = "Correct Horse Battery 1!";
 
 async fn fail(app: &TestApp, username: &str, password: &str) {

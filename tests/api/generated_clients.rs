@@ -1,4 +1,4 @@
-//! Clients that generators make of `openapi/slipway.json`, against the real server, and the linters of the documents.
+//! Clients generated from `openapi/slipway.json`, run against the real server, and linters of the documents.
 //! `tests/run` installs the tools that `tests/generated_clients` pins.
 
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn sources() -> PathBuf {
     project().join("tests/generated_clients")
 }
 
-/// Folder of the tools that `tests/run` installed, in the versions that are pinned now.
+/// Returns the folder of the tools that `tests/run` installed in the pinned versions.
 fn installed() -> PathBuf {
     let directory = project().join("target/generated-clients");
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
@@ -35,7 +35,7 @@ fn installed() -> PathBuf {
     directory
 }
 
-/// A program that npm installed.
+/// Returns a program installed by npm.
 fn node_program(name: &str) -> Command {
     let mut command = Command::new(installed().join("node_modules/.bin").join(name));
     command.current_dir(project());
@@ -50,7 +50,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {printed}{errors}");
 }
 
-/// A directory for a generated client, empty at first. Both databases may generate at once.
+/// Creates an empty directory for a generated client. Both databases may generate at the same time.
 fn directory(language: &str) -> tempfile::TempDir {
     let prefix = format!("{language}-");
     tempfile::Builder::new()
@@ -59,7 +59,7 @@ fn directory(language: &str) -> tempfile::TempDir {
         .unwrap()
 }
 
-/// The address of a server with a tenant, and its administrator.
+/// Returns the address of a server with a tenant, and its administrator's credential.
 async fn arguments(app: &TestApp) -> Vec<String> {
     app.tenant_admin(TENANT).await;
     vec![
@@ -120,7 +120,7 @@ async fn a_client_of_openapi_python_client_works(database: TestDatabase) {
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
-/// Requests that are derived from the description get only answers that it describes, whoever sends them.
+/// Requests derived from the description get only described answers, for every caller.
 async fn requests_that_schemathesis_derives_find_nothing(database: TestDatabase) {
     let app = TestApp::start_by_system_clock(database).await;
     let admin = app.tenant_admin(TENANT).await;
@@ -137,7 +137,7 @@ async fn requests_that_schemathesis_derives_find_nothing(database: TestDatabase)
         let caller = api_token(&app, &admin, TENANT, role).await;
         credentials.push(caller.token().to_owned());
     }
-    // Last, because its requests may delete what the others are about.
+    // Last, because its requests may delete objects that the others need.
     credentials.push(token["token"].as_str().unwrap().to_owned());
     let url = app.url.clone();
     let check = move || {
@@ -148,8 +148,8 @@ async fn requests_that_schemathesis_derives_find_nothing(database: TestDatabase)
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
-/// The command for one credential. `SLIPWAY_SCHEMATHESIS_EXAMPLES` is the number of requests for each operation; with
-/// it, all phases run.
+/// Builds the command for one credential. `SLIPWAY_SCHEMATHESIS_EXAMPLES` sets the number of requests for each
+/// operation and enables all phases.
 fn schemathesis(url: &str, credential: &str) -> Command {
     let setting = |name: &str| std::env::var(format!("SLIPWAY_SCHEMATHESIS_{name}")).ok();
     let (phases, examples) = match setting("EXAMPLES") {

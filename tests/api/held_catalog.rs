@@ -1,4 +1,4 @@
-//! A catalog whose rows vanish without an audited deletion is kept as it was.
+//! A catalog whose rows disappear without an audited deletion keeps its old state.
 
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
@@ -14,7 +14,7 @@ on_both_databases!(a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_b
 
 const OTHER: &str = "com.hema.pos";
 
-/// Publishes versions 1 to 9 of a resource, none of which supersedes another.
+/// Publishes versions 1 to 9 of a resource. None supersedes another.
 pub(super) async fn publish_nine(admin: &Caller) {
     for version in 1..=9 {
         let fields = json!({"publish": true, "device_types": ["10013"]});
@@ -43,7 +43,7 @@ async fn a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back(databa
         .execute_unprepared("DELETE FROM releases")
         .await
         .unwrap();
-    // The node finds the loss with the next change of the tenant, whichever app it concerns.
+    // The node detects the loss at the next change of the tenant, in whichever app.
     for name in ["Point of sale", "Points of sale"] {
         let other = in_tenant(&format!("/apps/{OTHER}"));
         admin.patch(&other, &json!({"app_name": name})).await.expect(200);

@@ -1,4 +1,4 @@
-//! Housekeeping: what has run out is removed, by one node at a time.
+//! Housekeeping: one node at a time deletes expired objects.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn only_the_holder_of_the_lease_cleans(database: TestDatabase) {
     become_the_holder(&app).await;
     assert_eq!(clean(context, "another node").await.unwrap(), None);
     assert!(clean(context, HOLDER).await.unwrap().is_some());
-    // The lease was just renewed, so it is the holder's for the next minutes too.
+    // The lease was just renewed, so its holder keeps it for the next minutes.
     pass(&app, TimeDelta::minutes(4));
     assert_eq!(clean(context, "another node").await.unwrap(), None);
     pass(&app, TimeDelta::minutes(1));
@@ -80,14 +80,14 @@ async fn pushes_are_removed_when_their_days_are_over(database: TestDatabase) {
     let app = TestApp::start_with(database, |config| config.push_retention_days = 2).await;
     let path = push_one(&app).await;
     become_the_holder(&app).await;
-    // A preview is offered for ten minutes.
+    // A preview lasts ten minutes.
     let expires = sent_at(&app, &path).await + TimeDelta::minutes(10);
     app.clock.set(expires + TimeDelta::days(2));
     assert_eq!(cleaned(&app).await.pushes, 0);
     app.platform_admin().await.get(&path).await.expect(200);
     app.clock
         .set(expires + TimeDelta::days(2) + TimeDelta::seconds(1));
-    // Each node ends what has expired within seconds, by its own task.
+    // Each node ends expired pushes within seconds, in its own task.
     until("the push is removed", DEADLINE, async || {
         cleaned(&app).await.pushes == 1
     })
@@ -109,7 +109,7 @@ async fn pushes_are_kept_for_ever_where_no_days_are_set(database: TestDatabase) 
     admin.get(&path).await.expect(200);
 }
 
-/// Its path.
+/// Sends a push, and returns its path.
 async fn push_one(app: &TestApp) -> String {
     let merchant = app.merchant().await;
     merchant.know(&["A"]).await;
@@ -127,7 +127,7 @@ async fn sent_at(app: &TestApp, path: &str) -> DateTime<Utc> {
     push["created_at"].as_str().unwrap().parse().unwrap()
 }
 
-/// Takes the lease from the server's own task, which has it from the start.
+/// Takes the lease from the server's own task, which has held it since the start.
 async fn become_the_holder(app: &TestApp) {
     while clean(&app.running.context, HOLDER).await.unwrap().is_none() {
         pass(app, TimeDelta::minutes(5));
@@ -135,7 +135,7 @@ async fn become_the_holder(app: &TestApp) {
 }
 
 async fn cleaned(app: &TestApp) -> CleanupReport {
-    // The lease runs out when the clock jumps; the server's own task takes it at most once a minute.
+    // The lease expires when the clock jumps. The server's own task takes it at most once a minute.
     clean(&app.running.context, HOLDER).await.unwrap().unwrap()
 }
 
@@ -143,7 +143,7 @@ fn pass(app: &TestApp, time: TimeDelta) {
     app.clock.set(app.clock.now() + time);
 }
 
-/// Asks for a release with a key of its own; whether the answer was a replay.
+/// Requests the creation of a release with a new key. Returns the header that marks a replay.
 async fn create(caller: &Caller, version_code: i64) -> String {
     let key = version_code.to_string();
     let answer = caller

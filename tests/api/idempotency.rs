@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a create that is repeated is done once.
+//! `Idempotency-Key`: a repeated create is done once.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -18,7 +18,7 @@ async fn a_repeated_create_is_answered_as_the_first(database: TestDatabase) {
     let fields = release_fields(CHUKU, 1);
     let first = create(&merchant.admin, &releases, "k", &fields).await;
     assert_eq!(first.header("idempotency-replayed"), "");
-    // Even when the object has changed meanwhile.
+    // Even if the object has changed meanwhile.
     let path = format!("{releases}/{}", first.body["id"].as_str().unwrap());
     merchant
         .admin
@@ -32,7 +32,7 @@ async fn a_repeated_create_is_answered_as_the_first(database: TestDatabase) {
         assert_eq!(again.header("etag"), first.header("etag"));
         assert_eq!(again.header("idempotency-replayed"), "true");
     }
-    // Without the key it is a request of its own.
+    // Without the key it is a separate request.
     merchant.create(&fields).await.expect(200);
 }
 
@@ -156,7 +156,7 @@ async fn a_key_is_kept_for_a_day(database: TestDatabase) {
     let again = create(&pipeline, &releases, "k", &fields).await;
     assert_eq!(again.header("idempotency-replayed"), "true");
     app.set_clock("2026-03-03T02:00:00Z");
-    // Now it is a new request, which finds the version there.
+    // Now it is a new request, which finds the existing version.
     let anew = create(&pipeline, &releases, "k", &fields).await;
     assert_eq!(anew.header("idempotency-replayed"), "");
     anew.expect(200);
@@ -181,7 +181,7 @@ async fn a_key_counts_by_caller_and_path(database: TestDatabase) {
         assert_eq!(made.header("idempotency-replayed"), "");
         made.expect(201);
     }
-    // One person is one caller in all of their sessions.
+    // All sessions of a person are one caller.
     let again = app
         .login(&format!("admin-{TENANT}"), "a password of a tenant")
         .await;

@@ -1,4 +1,4 @@
-//! Maker, last use and expiry of API tokens, device keys and app keys.
+//! Creator, last use and expiry of API tokens, device keys and app keys.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn body(role: &str) -> Value {
     }
 }
 
-/// One key of each kind, as the API showed it when it was made.
+/// One key of each kind, as the API returned it at its creation.
 struct Keys {
     api_token: Value,
     device_key: Value,
@@ -56,7 +56,7 @@ impl Keys {
         ]
     }
 
-    /// Uses every key once; returns whether each was accepted.
+    /// Uses every key once. Returns true for each accepted key.
     async fn use_each(&self, app: &TestApp) -> [bool; 3] {
         let pipeline = app.bearer(text(&self.api_token["token"]));
         let device = app.bearer(text(&self.device_key["device_key"]));
@@ -66,7 +66,7 @@ impl Keys {
             app_key: text(&self.app_key["app_key"]).to_owned(),
             secret: text(&self.app_key["app_secret"]).to_owned(),
         };
-        // What the gateway asks for is local to UTC+8.
+        // The gateway expects local time in UTC+8.
         let now = slipway::clock::Clock::now(&*app.clock) + chrono::TimeDelta::hours(8);
         let timestamp = now.format("%Y-%m-%d %H:%M:%S").to_string();
         let mut call = sdk.call(CHECK, &timestamp, &[]);
@@ -96,7 +96,7 @@ async fn a_key_names_its_maker_and_the_day_of_its_last_use(database: TestDatabas
     }
     for (now, day) in [(NOW, "2026-03-02"), (TOMORROW, "2026-03-03")] {
         app.set_clock(now);
-        // The session's access token is good for a quarter of an hour.
+        // The session's access token is valid for a quarter of an hour.
         let platform = app.platform_admin().await;
         for _ in 0..3 {
             assert_eq!(keys.use_each(&app).await, [true; 3]);

@@ -1,5 +1,5 @@
-//! Every call with its largest input: answers and memory stay small. A real process, so that its memory can be read.
-//! `--nocapture` prints what each call took.
+//! Every call with its largest input: answers and memory stay small. The server is a separate process, so that its
+//! memory can be read. `--nocapture` prints the cost of each call.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -16,16 +16,16 @@ use super::two_nodes::node::Node;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// What a page may be: 4 MiB of rows, and the row that is the first.
+/// Maximum size of a page: 4 MiB of rows plus its first row.
 const MAX_PAGE: usize = 6 * 1024 * 1024;
-/// Problem documents and the gateway's errors.
+/// Maximum size of problem documents and gateway errors.
 const MAX_REFUSAL: usize = 16 * 1024;
-/// The largest directory that a body can bring.
+/// Size of the largest directory that fits in a body.
 const MAX_DIRECTORY: usize = 16 * 1024 * 1024;
-/// What the process may have taken at most, in KiB. The inputs of these tests are below 10 MiB each.
+/// Maximum memory of the process in KiB. The inputs of these tests are below 10 MiB each.
 const MAX_MEMORY_KIB: u64 = 400 * 1024;
 const LONG: usize = 500_000;
-/// Fewer than the 100,000 that a directory may have, for the sake of unoptimised builds.
+/// Number of nodes, fewer than the permitted 100,000 because of unoptimised builds.
 const DIRECTORY_NODES: usize = 40_000;
 
 struct Fixture {
@@ -123,7 +123,7 @@ impl Fixture {
         SizedAnswer { status, text }
     }
 
-    /// A list of the tenant, page by page; each page is bounded.
+    /// Reads a list of the tenant page by page. Each page is bounded.
     async fn count_items(&self, path: &str) -> (usize, usize) {
         let (mut items, mut pages, mut cursor) = (0, 0, String::new());
         loop {
@@ -140,7 +140,7 @@ impl Fixture {
         }
     }
 
-    /// The most memory that the process has had.
+    /// Returns the peak memory of the process.
     fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.node.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -167,7 +167,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// 10,000 devices, as many as fit in a body of 1 MiB.
+/// Returns a release with 10,000 devices, as many as fit in a body of 1 MiB.
 fn long_allow_list(version_code: i64) -> Value {
     let ids: Vec<_> = (0..10_000).map(|n| format!("{n:05}{}", "d".repeat(90))).collect();
     with(release_fields(CHUKU, version_code), json!({"device_ids": ids}))
@@ -370,7 +370,7 @@ async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
     fixture.assert_memory_is_bounded();
 }
 
-/// Of every operation that the server describes.
+/// Covers every operation that the server describes.
 async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let api: Value = serde_json::from_str(&fixture.get("/openapi.json").await.text).unwrap();
@@ -378,7 +378,7 @@ async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
     for (path, operations) in api["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            // What ends the session or the objects that the others are about.
+            // Skips operations that end the session or delete objects of the others.
             if method == Method::DELETE || path.ends_with("/logout") {
                 continue;
             }

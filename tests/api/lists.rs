@@ -1,4 +1,4 @@
-//! Lists: their order, their filters, and pages that neither repeat nor hide.
+//! Lists: their order, their filters, and pages without repeated or missing items.
 
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ async fn a_page_holds_fifty_unless_asked_otherwise_and_two_hundred_at_most(datab
     let last = page(&format!("?limit=200&cursor={cursor}")).await.expect(200);
     assert_eq!(length(&last), 30);
     assert_eq!(last["next_cursor"], Value::Null);
-    // A page that is just full is the last one.
+    // A page that is exactly full is the last one.
     let full = page(&format!("?limit=30&cursor={cursor}")).await.expect(200);
     assert_eq!(full["next_cursor"], Value::Null);
 }
@@ -83,7 +83,7 @@ async fn releases_made_while_the_list_is_read_neither_hide_nor_repeat_others(dat
         let page = in_app(&format!("/releases?limit=40{cursor}"));
         let page = merchant.admin.get(&page).await.expect(200);
         seen.extend(codes(page["items"].as_array().unwrap()));
-        // One more is made, and the one that the cursor points at goes.
+        // A new item is created, and the item of the cursor is deleted.
         merchant.draft(CHUKU, added).await;
         added += 1;
         let last = page["items"].as_array().unwrap().last().unwrap();

@@ -1,4 +1,4 @@
-//! Guessing passwords is slow, and locks out nobody but who guesses.
+//! Guessing passwords is slow, and only the guessing client is locked out.
 
 use reqwest::Method;
 use serde_json::json;
@@ -68,12 +68,12 @@ async fn behind_a_trusted_proxy_the_address_that_it_noted_counts(database: TestD
     attempt(&app, ADMIN, PASSWORD, "203.0.113.1").await.expect(200);
     attempt(&app, ADMIN, PASSWORD, "203.0.113.1").await.expect(200);
     attempt(&app, ADMIN, PASSWORD, "203.0.113.2").await.expect(200);
-    // What the client itself wrote before the proxy's note is not believed.
+    // Addresses before the proxy's own entry come from the client and are not trusted.
     let limited = attempt(&app, ADMIN, PASSWORD, "203.0.113.9, 203.0.113.1").await;
     limited.problem(429, "rate_limited");
 }
 
-/// Settings of a node behind a proxy at this machine.
+/// Settings of a node behind a proxy on this machine.
 fn behind_a_proxy(config: &mut Config) {
     config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
 }
@@ -128,7 +128,7 @@ async fn guesses_from_everywhere_stop_only_where_the_account_never_signed_in(dat
         .await
         .expect(401);
 
-    // Another node, or this one after a restart, knows from the database where the account signed in.
+    // After a restart, or at another node, the database shows where the account has signed in.
     let (node, other) = app
         .at_another_node_with(&app.anyone(), |config| {
             behind_a_proxy(config);
@@ -161,7 +161,7 @@ async fn others_behind_an_address_do_not_use_up_what_its_people_have(database: T
     let limited = attempt(&app, "somebody", PASSWORD, "203.0.113.1").await;
     limited.problem(429, "rate_limited");
     attempt(&app, ADMIN, PASSWORD, "203.0.113.1").await.expect(200);
-    // Nor do they keep anybody from staying signed in.
+    // They do not end existing sessions either.
     let body = json!({"refresh_token": signed_in["refresh_token"]});
     let header = ("X-Forwarded-For", "203.0.113.1");
     let refreshed = app
@@ -189,7 +189,7 @@ async fn proxies_note_a_client_in_many_forms(database: TestDatabase) {
         app.anyone().send(request).await.status
     };
     let for_9 = "x-forwarded-for";
-    // One client, in every form; what stands to the left of it was written by the client itself.
+    // One client, in every notation. Addresses to its left come from the client itself.
     let forms: &[&[(&str, &str)]] = &[
         &[(for_9, "203.0.113.9")],
         &[(for_9, " 1.1.1.1 , 203.0.113.9:4711 ")],
@@ -211,7 +211,7 @@ async fn proxies_note_a_client_in_many_forms(database: TestDatabase) {
             "{headers:?}"
         );
     }
-    // Where no client is named, or two are, the proxy's own address counts.
+    // If no client is named, or two are, the proxy's own address counts.
     let unnamed: &[&[(&str, &str)]] = &[
         &[(for_9, "unknown")],
         &[("forwarded", "for=_hidden")],
@@ -229,7 +229,7 @@ async fn proxies_note_a_client_in_many_forms(database: TestDatabase) {
     }
 }
 
-/// A login by way of a proxy that noted these addresses, if any.
+/// Signs in through a proxy that added these addresses, if any.
 async fn attempt(app: &TestApp, username: &str, password: &str, forwarded_for: &str) -> Answer {
     let body = json!({"username": username, "password": password});
     let login = "/api/v1/auth/login";

@@ -1,4 +1,5 @@
-//! Null where a field has none: a create is told of the default, a change of what stays.
+//! Null in a field that does not accept it: the refusal of a create names the default, and that of a change says that
+//! the value stays.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use slipway_test_support::on_both_databases;
 const KEEP: &str = "must not be null; leave it out to keep it";
 const DEFAULT: &str = "must not be null; leave it out to get the default";
 
-/// The fields that a 400 names, and what it says of each.
+/// Returns the fields that a 400 names, and the message of each.
 #[track_caller]
 fn errors(answer: Answer) -> Vec<(String, String)> {
     let body = answer.problem(400, "invalid_parameter");

@@ -1,4 +1,4 @@
-//! The API's description: committed, served, complete; and what answers where it names nothing.
+//! The API's description: committed, served, complete; and answers at unknown paths.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ fn every_tag_is_explained() {
     }
 }
 
-/// Some generators put the values of all enums, or the schemas and the responses of operations, into one namespace.
+/// Some generators use one namespace for the values of all enums, or for the schemas and the responses of operations.
 #[test]
 fn names_that_generators_put_into_one_namespace_are_unique() {
     let document = document();
@@ -138,7 +138,7 @@ fn names_that_generators_put_into_one_namespace_are_unique() {
     assert_eq!(repeated, None);
 }
 
-/// Generators make their code for the first media type, and several of them fail if a form comes later.
+/// Generators use the first media type, and several fail if a form comes later.
 #[test]
 fn a_form_is_the_first_media_type_of_its_body() {
     const FORM: &str = "multipart/form-data";
@@ -171,7 +171,7 @@ fn every_operation_has_a_description_and_a_code_sample() {
     }
 }
 
-/// A text without a sample value in `src/http/openapi/samples.rs` is "text".
+/// The placeholder of a text without a sample value in `src/http/openapi/samples.rs` is "text".
 #[test]
 fn every_text_of_an_example_has_a_sample_value() {
     for operation in described() {
@@ -195,7 +195,7 @@ fn every_reference_leads_somewhere() {
     }
 }
 
-/// The description of pushes refers to the schemas of this one.
+/// The description of pushes refers to the schemas of the API's description.
 #[test]
 fn every_reference_of_the_async_description_leads_somewhere() {
     let own: Value = serde_json::from_str(&std::fs::read_to_string(ASYNC).unwrap()).unwrap();
@@ -234,7 +234,7 @@ fn the_placeholders_of_a_path_are_its_path_parameters() {
     }
 }
 
-/// What nobody may call says which credential it wants, and what anybody may call says that it wants none.
+/// A protected operation names its credential, and a public operation states that it needs none.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_answers_401_has_a_security_requirement_and_nothing_else_has() {
     let document = document();
@@ -296,7 +296,7 @@ async fn the_documentation_is_served_from_the_program_itself() {
             .await;
         assert_eq!(part.status, 200, "{link}");
     }
-    // The address without the slash leads there as well.
+    // The address without the slash redirects to it.
     assert_eq!(app.anyone().get("/docs").await.status, 200);
 }
 
@@ -413,7 +413,7 @@ fn collect_references(value: &Value, references: &mut Vec<String>) {
     }
 }
 
-/// What a page loads.
+/// Returns the resources that a page loads.
 fn links(html: &str) -> Vec<String> {
     let of = |attribute: &str| -> Vec<String> {
         let pieces = html.split(attribute).skip(1);

@@ -1,4 +1,4 @@
-//! Every operation of the API with a valid request, for the tests that go through all of them.
+//! Every operation of the API with a valid request, for tests of all operations.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,11 +14,11 @@ pub(crate) struct Operation {
     pub(crate) body: Option<Value>,
 }
 
-/// What one tenant has for the operations to be about. Each step in a release's life has a release of its own, so
-/// that every operation can be done once.
+/// Objects of one tenant for the operations. Each action on a release has its own release, so that every operation can
+/// run once.
 pub(crate) struct Objects {
     pub(crate) tenant: i64,
-    /// Tells these objects from others of the same tenant.
+    /// Distinguishes these objects from others of the same tenant.
     pub(crate) number: i64,
     pub(crate) username: String,
     pub(crate) refresh_token: String,
@@ -31,7 +31,7 @@ pub(crate) struct Objects {
     pub(crate) identifier: String,
     pub(crate) device_id: String,
     pub(crate) push: String,
-    /// Holds a token of its own.
+    /// A device with its own token.
     pub(crate) enrolled_device_id: String,
     pub(crate) device_token: String,
     pub(crate) trace_id: String,
@@ -48,7 +48,7 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Has an administrator make one of everything.
+    /// Creates one object of every kind as an administrator.
     pub(crate) async fn make(app: &TestApp, admin: &Caller, tenant: i64, number: i64) -> Self {
         let base = format!("/api/v1/tenants/{tenant}");
         let make =
@@ -135,20 +135,20 @@ impl Objects {
     }
 }
 
-/// A person of a tenant with the password that everybody has here.
+/// Creates a person of a tenant with the common password.
 pub(crate) async fn make_person(admin: &Caller, tenant: i64, username: &str, role: &str) {
     let body = json!({"username": username, "password": PASSWORD, "role": role});
     let path = format!("/api/v1/tenants/{tenant}/users");
     admin.post(&path, &body).await.expect(201);
 }
 
-/// The answer of a login.
+/// Signs in, and returns the answer.
 pub(crate) async fn sign_in(app: &TestApp, username: &str) -> Value {
     let body = json!({"username": username, "password": PASSWORD});
     app.anyone().post("/api/v1/auth/login", &body).await.expect(200)
 }
 
-/// An API token of this role.
+/// Creates an API token of this role.
 pub(crate) async fn api_token(app: &TestApp, admin: &Caller, tenant: i64, role: &str) -> Caller {
     let path = format!("/api/v1/tenants/{tenant}/api-tokens");
     let body = json!({"name": role, "role": role});
@@ -166,8 +166,8 @@ pub(crate) async fn call(caller: &Caller, operation: &Operation) -> Answer {
     caller.send(request).await
 }
 
-/// The one table of operations, in an order in which all of them can be done one after the other. What ends the
-/// caller's own sessions comes last.
+/// Returns the only table of operations, in an order in which all of them can run. Operations that end the caller's own
+/// sessions come last.
 #[expect(clippy::too_many_lines, reason = "a table with a row for each operation")]
 pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     let tenant = format!("/api/v1/tenants/{}", of.tenant);

@@ -1,4 +1,4 @@
-//! The org directory: a tenant's own list of org nodes, written and read whole.
+//! The org directory: a tenant's list of org nodes, written and read as a whole.
 
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ async fn a_device_that_sends_only_its_store_is_completed(database: TestDatabase)
     write(json!([{"path": ["HM", "HM-SH", "8007"]}, {"path": ["HM", "HM-BJ", "9001"]}])).await;
     assert_eq!(offers_in_store(&merchant, "8007").await, 1);
     assert_eq!(offers_in_store(&merchant, "9001").await, 0);
-    // Two stores with one code complete nobody.
+    // A code that two stores share completes no path.
     write(json!([{"path": ["HM", "HM-SH", "8007"]}, {"path": ["HM", "HM-BJ", "8007"]}])).await;
     assert_eq!(offers_in_store(&merchant, "8007").await, 0);
 }
@@ -128,7 +128,7 @@ fn path() -> String {
     in_tenant("/org-directory")
 }
 
-/// The nodes with what was not given left out.
+/// Returns the nodes without absent members.
 fn nodes(directory: &Value) -> Vec<Value> {
     let mut nodes = directory["nodes"].as_array().unwrap().clone();
     for node in &mut nodes {

@@ -1,4 +1,4 @@
-//! A node under more than it can do, and on its way out.
+//! A node that is overloaded, or is stopping.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -37,7 +37,7 @@ async fn writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on(databa
     let enrolment = json!({"device_id": "A", "project_id": "stores"});
     let enrolment = merchant.device.post("/v1/devices", &enrolment).await;
     enrolment.problem(503, "unavailable");
-    // Neither checks nor reading need a permit.
+    // Neither checks nor reads need a permit.
     merchant
         .device
         .post("/v1/check", &check_fields())
@@ -53,7 +53,7 @@ async fn writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on(databa
         .expect(201);
 }
 
-/// `SIGTERM` is heard by the process as a whole, so the node is one of its own.
+/// A whole process receives `SIGTERM`, so the node is a separate process.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_told_to_stop_says_so_first_and_finishes_what_it_has_begun() {
     let database = TestDatabase::sqlite().await;
@@ -71,7 +71,7 @@ async fn a_node_that_is_told_to_stop_says_so_first_and_finishes_what_it_has_begu
             "the node says that it is about to stop"
         );
     }
-    // What was begun before the stop is answered.
+    // A request begun before the stop is answered.
     begun.write_all(b"{}").unwrap();
     let mut answer = [0; 12];
     begun.read_exact(&mut answer).unwrap();

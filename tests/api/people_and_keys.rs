@@ -6,7 +6,7 @@ use super::harness::{Caller, TENANT, TestApp, check_fields, every_item, in_tenan
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// A kind of key: where it is, what makes one, the member that is shown once, and what that begins with.
+/// A kind of key: its path, the body that creates one, the member that is shown once, and its prefix.
 struct Kind {
     noun: &'static str,
     body: Value,
@@ -69,7 +69,7 @@ async fn a_secret_is_shown_once(database: TestDatabase) {
     for kind in kinds() {
         let keys = in_tenant(&format!("/{}", kind.noun));
         let made = admin.post(&keys, &kind.body).await.expect(201);
-        // Of a prefixed token the last piece is the secret; the rest only names it.
+        // In a prefixed token only the last piece is secret. The rest identifies it.
         let secret = text(&made[kind.secret]).rsplit('_').next().unwrap();
         assert!(secret.len() >= 32);
         let path = format!("{keys}/{}", text(&made["id"]));

@@ -1,4 +1,4 @@
-//! Pins: who must stay behind, or on exactly one version.
+//! Pins: devices that must stay behind, or on exactly one version.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ async fn each_mode_lets_through_what_it_says(database: TestDatabase) {
         put(&merchant, mode).await.expect(200);
         assert_eq!(merchant.offered(0).await, offered);
     }
-    // A pin never moves a device down.
+    // A pin never downgrades a device.
     put(&merchant, json!({"mode": "ceiling", "version_code": 1}))
         .await
         .expect(200);
@@ -115,7 +115,7 @@ async fn a_node_is_pinned_with_everything_below_it(database: TestDatabase) {
             .expect(200);
         assert_eq!(answer["data"][0]["version_code"], offered, "{l2} {l3}");
     }
-    // The device's own pin beats its node's.
+    // The device's own pin beats that of its node.
     put(&merchant, json!({"mode": "hold"})).await.expect(200);
     let org = json!({"org_info": {"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}});
     let answer = merchant
@@ -193,7 +193,7 @@ async fn pins_are_filtered_by_app_and_resource(database: TestDatabase) {
     assert!(listed(&merchant, "&package_name=com.other").await.is_empty());
 }
 
-/// The usual merchant with versions 1 to 3 of [`CHUKU`].
+/// Creates the usual merchant with versions 1 to 3 of [`CHUKU`].
 async fn three_versions(app: &TestApp) -> Merchant {
     let merchant = app.merchant().await;
     for version in 1..=3 {
@@ -202,7 +202,7 @@ async fn three_versions(app: &TestApp) -> Merchant {
     merchant
 }
 
-/// Sets a pin of [`CHUKU`] on the device of the usual check, unless `own` says otherwise.
+/// Sets a pin of [`CHUKU`] on the device of the usual check. `own` replaces members.
 async fn put(merchant: &Merchant, own: Value) -> Answer {
     let usual = json!({"package_name": PACKAGE, "identifier": CHUKU, "device_id": "PDA001",
         "reason": "stock-taking"});

@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match`: a write that is based on an old state is refused.
+//! `ETag` and `If-Match`: a write based on an old state is refused.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,9 +9,9 @@ use super::harness::{
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// A write on an object that is there.
+/// A write to an existing object.
 struct Write {
-    /// Where the object is read.
+    /// Path for reading the object.
     object: String,
     method: Method,
     path: String,
@@ -44,7 +44,7 @@ async fn a_write_on_an_old_state_is_refused(database: TestDatabase) {
     {
         let caller = who_may(&app, &merchant, &write).await;
         let now = etag(&caller, &write).await;
-        // The comparison is strong, so even the right tag as a weak one does not match.
+        // The comparison is strong, so even the right tag does not match as a weak one.
         for stale in ["\"x\"", &format!("W/{now}"), "\"x\", \"y\""] {
             let refused = conditional(&caller, &write, stale).await;
             refused.problem(412, "stale");
@@ -84,7 +84,7 @@ async fn a_star_matches_whatever_is_there(database: TestDatabase) {
     }
 }
 
-async fn nothing_matches_what_is_not_there(database: TestDatabase) {
+async fn if_match_never_matches_an_absent_object(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
     merchant.draft(CHUKU, 1).await;
@@ -123,7 +123,7 @@ async fn of_two_writes_on_one_state_one_gets_through(database: TestDatabase) {
     assert_eq!(statuses, [200, 412]);
 }
 
-/// A change of each kind of object, each of which changes something.
+/// Returns an effective change of each kind of object.
 async fn changes(merchant: &Merchant) -> Vec<Write> {
     let release = merchant.published(CHUKU, 1).await;
     let draft = merchant.draft(CHUKU, 2).await;
@@ -189,7 +189,7 @@ async fn changes(merchant: &Merchant) -> Vec<Write> {
         verb(&release, "pause", json!({})),
         verb(&release, "resume", json!({})),
         verb(&release, "recall", json!({"mode": "stop", "reason": "a test"})),
-        // What is withdrawn is still there to be read.
+        // A withdrawn push can still be read.
         Write {
             object: push.clone(),
             method: Method::DELETE,
@@ -199,7 +199,7 @@ async fn changes(merchant: &Merchant) -> Vec<Write> {
     ]
 }
 
-/// A deletion of each kind of object.
+/// Returns a deletion of each kind of object.
 async fn deletions(merchant: &Merchant) -> Vec<Write> {
     let set = merchant
         .admin
@@ -234,7 +234,7 @@ async fn deletions(merchant: &Merchant) -> Vec<Write> {
         .collect()
 }
 
-/// Tenants are changed by the platform's administrator.
+/// Returns the permitted caller: the platform's administrator for tenants, otherwise the tenant's.
 async fn who_may(app: &TestApp, merchant: &Merchant, write: &Write) -> Caller {
     if write.object == in_tenant("") {
         app.platform_admin().await
@@ -268,6 +268,6 @@ on_both_databases!(
     single_objects_have_a_strong_etag_that_changes_with_them,
     a_write_on_an_old_state_is_refused,
     a_star_matches_whatever_is_there,
-    nothing_matches_what_is_not_there,
+    if_match_never_matches_an_absent_object,
     of_two_writes_on_one_state_one_gets_through,
 );

@@ -1,4 +1,4 @@
-//! The program as a process: what it leaves on the disk, and what it tells at its start.
+//! The program as a process: its files, and its output at the start.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +19,7 @@ impl Drop for Program {
     }
 }
 
-/// A program whose shell would let everybody read what it creates.
+/// Builds a command for the program in a shell whose umask permits everything.
 fn command(directory: &Path, arguments: &str) -> Command {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_slipway");
@@ -35,7 +35,7 @@ fn command(directory: &Path, arguments: &str) -> Command {
     command
 }
 
-/// The first piece that `find` takes out of a line. What comes after it is read too, so that writing it never fails.
+/// Returns the first match of `find` in a line. Reads the output to its end, so that the program can always write.
 fn find_line<T>(output: impl Read + Send + 'static, find: impl Fn(&str) -> Option<T>) -> T {
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let found = lines.find_map(|line| find(&line));
@@ -59,7 +59,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 async fn only_the_owner_can_read_what_a_server_creates() {
     let directory = TempDir::new().unwrap();
     let data = directory.path().join("data");
-    // It may be there already, and be open to all.
+    // The directory may exist already, with open permissions.
     std::fs::create_dir(&data).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = command(directory.path(), "serve --listen 127.0.0.1:0");

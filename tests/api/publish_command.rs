@@ -1,4 +1,4 @@
-//! `slipway publish`, as a pipeline runs it.
+//! `slipway publish` in a pipeline.
 
 mod faults;
 mod relay;
@@ -180,7 +180,7 @@ async fn several_files_are_published_together_or_not_at_all(database: TestDataba
     let all = [&[file.as_str(), &labels, &unsafe_module], &versions[..]].concat();
     let refused = expect_code(fixture.publish(&all).await, 1);
     assert!(refused.contains("tests only"), "{refused}");
-    // The drafts of the run are gone, so that corrected files can have the same versions.
+    // The run has discarded its drafts, so corrected files can have the same versions.
     let states: Vec<_> = fixture
         .releases()
         .await
@@ -232,7 +232,7 @@ async fn a_connection_that_breaks_is_retried(database: TestDatabase) {
     let arguments = [file.as_str(), "--retries", "20"];
     let publish = fixture.publish_at(&url, &arguments);
     let restore = async {
-        // The first call has failed once a connection was refused.
+        // The first call has failed after a connection was refused.
         let failing = tokio::net::TcpStream::connect(("127.0.0.1", proxy.port)).await;
         drop(failing);
         proxy.set(Mode::Open);

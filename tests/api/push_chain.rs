@@ -16,13 +16,13 @@ use slipway_test_support::mosquitto::{Mosquitto, NODE};
 use slipway_test_support::mqtt_device::MqttDevice;
 use slipway_test_support::sse::SseStream;
 
-/// Finds the push again.
+/// Trace id of the push.
 const TRACE_ID: &str = "build-4711";
 
 struct Chain {
-    /// Takes the push.
+    /// Node that accepts the push.
     first: Node,
-    /// Has the devices that hang on a node.
+    /// Node that the devices are connected to.
     second: Node,
     broker: Mosquitto,
     app_key: Value,
@@ -70,7 +70,7 @@ impl Chain {
         enrolled.expect(201)["device_token"].as_str().unwrap().to_owned()
     }
 
-    /// What the client returns that pushes to devices.
+    /// Pushes to devices with the client, and returns the client's result.
     async fn push(&self, devices: &[&str]) -> Value {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk_clients/push.py");
         let mut command = Command::new(installed().join("venv/bin/python"));
@@ -90,7 +90,7 @@ impl Chain {
         device.expect(200)["connected"] == true
     }
 
-    /// The push by its trace id, as the node shows it that did not take it.
+    /// Returns the push by its trace id, read at the node that did not accept it.
     async fn shown(&self) -> Value {
         let found = self
             .second
@@ -104,7 +104,7 @@ impl Chain {
     }
 }
 
-/// Says by HTTP how far a push has come.
+/// Acknowledges a push over HTTP.
 async fn acknowledge(node: &Node, token: &str, device: &str, push: &str, said: Value) {
     let path = format!("/v1/devices/{device}/pushes/{push}/ack");
     node.post_as(token, &path, &said).await.expect(200);
@@ -114,7 +114,7 @@ fn instant(text: &Value) -> Option<DateTime<Utc>> {
     text.as_str().map(|text| text.parse().unwrap())
 }
 
-/// Device, state and channel of each target.
+/// Returns device, state and channel of each target.
 fn outcomes(push: &Value) -> Vec<[&str; 3]> {
     let targets = push["targets"].as_array().unwrap();
     targets
@@ -144,7 +144,7 @@ async fn a_push_of_an_existing_client_comes_to_devices_on_every_channel() {
             chain.push(&DEVICES).await
         }
     );
-    // The client may take the root off.
+    // The client may strip the root.
     let root = answer.get("yunos_miniapp_offlinepkg_push_response");
     let result = &root.unwrap_or(&answer)["result"];
     assert_eq!(
@@ -163,7 +163,7 @@ async fn a_push_of_an_existing_client_comes_to_devices_on_every_channel() {
     assert_eq!(polled.expect(200)["items"], json!([by_events]));
 
     acknowledge(second, &on_events, "on-events", push, json!({"state": "opened"})).await;
-    mqtt.say(push, "applied").await;
+    mqtt.acknowledge(push, "applied").await;
     acknowledge(first, &on_poll, "on-poll", push, json!({"state": "received"})).await;
     let expected = [
         ["offline", "queued", ""],
@@ -173,7 +173,7 @@ async fn a_push_of_an_existing_client_comes_to_devices_on_every_channel() {
     ];
     until(async || outcomes(&chain.shown().await) == expected).await;
 
-    // It comes back, to the node that took the push.
+    // The device reconnects, to the node that accepted the push.
     let mut events = SseStream::open(first.url(), "offline", &offline, None).await;
     assert_eq!(events.push().await.data, by_events);
     let said = json!({"state": "failed", "detail": "no room"});

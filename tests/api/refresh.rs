@@ -1,4 +1,4 @@
-//! Staying signed in: a refresh token counts once, and for a moment again for its client.
+//! Refresh tokens: each is valid once, and for a moment again for its client.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn the_same_client_gets_the_same_pair_for_thirty_seconds(database: TestDat
         (&second["expires_in"], &again["expires_in"]),
         (&json!(900), &json!(870))
     );
-    // Also when the other tab has gone on meanwhile.
+    // Even if the other tab has refreshed again meanwhile.
     let third = refresh(&app.anyone(), &second).await.expect(200);
     assert_ne!(third["refresh_token"], second["refresh_token"]);
     let again = refresh(&app.anyone(), &first).await.expect(200);

@@ -9,7 +9,7 @@ use slipway_test_support::on_both_databases;
 const VERBS: [&str; 7] = [
     "publish", "pause", "resume", "discard", "stop", "rollback", "removal",
 ];
-/// The state after each verb; `-` is a refusal.
+/// State after each action; `-` is a refusal.
 const LIFE: [(&str, [&str; 7]); 5] = [
     ("draft", ["published", "-", "-", "discarded", "-", "-", "-"]),
     (
@@ -267,7 +267,7 @@ async fn raising_the_share_only_adds_devices(database: TestDatabase) {
     assert_eq!(reached.len(), 40);
 }
 
-/// A release with this version in this state.
+/// Creates a release with this version in this state.
 async fn release_in(merchant: &Merchant, state: &str, version_code: i64) -> Value {
     let release = merchant.draft(CHUKU, version_code).await;
     let verbs: &[&str] = match state {
@@ -283,7 +283,7 @@ async fn release_in(merchant: &Merchant, state: &str, version_code: i64) -> Valu
     release
 }
 
-/// Takes a verb, or a recall in this mode.
+/// Performs an action, or a recall in this mode.
 async fn step(merchant: &Merchant, release: &Value, verb: &str) -> Answer {
     match verb {
         "stop" | "rollback" | "removal" => merchant.recall(release, verb).await,

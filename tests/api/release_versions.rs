@@ -1,4 +1,4 @@
-//! Versions of a resource: each is there once, and their names follow their codes.
+//! Versions of a resource: each exists once, and their names are in the order of their codes.
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ async fn creating_with_publish_publishes_the_draft_that_is_there(database: TestD
     assert_eq!(published["id"], draft["id"]);
     assert_eq!(published["state"], "published");
     assert_eq!(merchant.offered(0).await, [240]);
-    // Again, and without publish: it is left as it is.
+    // A repetition, and one without publish, leave the release as it is.
     for fields in [&fields, &release_fields(CHUKU, 240)] {
         assert_eq!(merchant.create(fields).await.expect(200), published);
     }
@@ -163,7 +163,7 @@ async fn names_that_contradict_the_codes_are_not_published(database: TestDatabas
         with(release_fields(CHUKU, version), own)
     };
     merchant.create(&named(240, "1.1.10", true)).await.expect(201);
-    // A draft may be anything; publishing it is the mistake.
+    // A draft may have any name. Publishing it is refused.
     let draft = merchant.create(&named(241, "1.1.9", false)).await.expect(201);
     let refused = merchant.take(&draft, "publish", &json!({})).await;
     let problem = refused.problem(409, "version_conflict");
@@ -174,7 +174,7 @@ async fn names_that_contradict_the_codes_are_not_published(database: TestDatabas
     refused.problem(409, "version_conflict");
     assert_eq!(merchant.offered(0).await, [240]);
     assert_eq!(merchant.read(&draft).await["state"], "draft");
-    // What was refused was not made either.
+    // The refused release was not created.
     assert_eq!(
         every_item(&merchant.admin, &in_app("/releases?limit=9"))
             .await

@@ -1,4 +1,4 @@
-//! Releases over HTTP: made, published, changed, seen by a check.
+//! Releases over HTTP: created, published, changed, and offered in checks.
 
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ async fn file_facts_and_versions_are_fixed_once_published(database: TestDatabase
             ]
         );
     }
-    // The same facts again change nothing, so they are no mistake.
+    // The same facts change nothing and are therefore accepted.
     let same = json!({"md5": release["md5"], "size": 1_000, "update_desc": "new words"});
     let changed = merchant.admin.patch(&path, &same).await.expect(200);
     assert_eq!(changed["update_desc"], "new words");
@@ -207,13 +207,13 @@ async fn a_release_is_found_only_in_its_own_app(database: TestDatabase) {
     }
 }
 
-/// File facts and versions, all other than those of [`release_fields`].
+/// Returns file facts and versions, all different from those of [`release_fields`].
 fn facts() -> Value {
     json!({"version_code": 241, "version_name": "2.0.0", "download_url": "https://files.example/other.bin",
         "size": 0, "md5": "f".repeat(32), "sha256": "e".repeat(64)})
 }
 
-/// Everything else of a release, none of it as it is by default.
+/// Returns all other fields of a release, none with its default.
 fn everything() -> Value {
     json!({
         "sha256": "e".repeat(64), "update_desc": "two\nlines", "auto_install": true, "mandatory": true,

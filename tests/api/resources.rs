@@ -1,4 +1,4 @@
-//! Resources: the parts of an app that are released on their own.
+//! Resources: parts of an app that are released separately.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `slipway restore-finish`: what a restore revived is ended.
+//! `slipway restore-finish`: ends credentials and pushes that a restore revived.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ async fn a_restore_is_finished_under_a_running_node(database: TestDatabase) {
     let again = enrol(&app, &by_key, "A").await;
     assert_eq!(check(&again, "A").await, 200);
     again.get("/v1/devices/A/pushes").await.expect(200);
-    // What had been revoked before the backup stays revoked, and no code from before enrols it.
+    // A token revoked before the backup stays revoked, and no older code enrols the device.
     let other = json!({"device_id": "B", "project_id": "stores"});
     by_key
         .post("/v1/devices", &other)
@@ -126,7 +126,8 @@ async fn a_restore_is_finished_under_a_running_node(database: TestDatabase) {
     assert_eq!(audit["items"][0]["action"], "installation.restore_finish");
 }
 
-/// A device that enrolled after the backup is not in the restored database at all; its token still proves itself.
+/// A device that enrolled after the backup is absent from the restored database. Its token still carries a valid
+/// signature.
 async fn a_token_of_a_device_that_the_backup_does_not_have_is_refused(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let admin = app.tenant_admin(TENANT).await;
@@ -143,7 +144,7 @@ async fn a_token_of_a_device_that_the_backup_does_not_have_is_refused(database: 
     }
     let again = enrol(&app, &by_key, "A").await;
     assert_eq!(check(&again, "A").await, 200);
-    // A second restore, to a state before the first was finished, ends these too.
+    // After a second restore, to a state before the first was finished, these are ended too.
     run(&app, &["restore-finish"]).await.expect_success();
     until("the node refuses the token", DEADLINE, async || {
         check(&again, "A").await == 401

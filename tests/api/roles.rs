@@ -1,4 +1,4 @@
-//! Who may do what: `roles.txt` is the table, and every cell of it is tried.
+//! Permissions of roles: tests every cell of the table `roles.txt`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::operations::{Objects, Operation, api_token, call, make_person, operat
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// What devices call.
+/// Operations for devices.
 const OF_DEVICES: [&str; 6] = [
     "check",
     "check_again",
@@ -17,19 +17,19 @@ const OF_DEVICES: [&str; 6] = [
     "poll_pushes",
     "acknowledge_push",
 ];
-/// What takes a device's own token: for a tenant's device key it is not there.
+/// Operations that require a device's own token. With a tenant's device key they answer 404.
 const OF_ONE_DEVICE: [&str; 3] = ["receive_events", "poll_pushes", "acknowledge_push"];
 
-/// What only a person can do, whatever the table says of the role.
+/// Operations that only a person can call, regardless of the role.
 const OF_PEOPLE: [&str; 2] = ["logout", "change_password"];
 
-/// The cells of `roles.txt` by operation and column.
+/// Cells of `roles.txt` by operation and column.
 struct Table {
     columns: Vec<&'static str>,
     rows: BTreeMap<&'static str, Vec<bool>>,
 }
 
-/// Somebody with a credential, who can get the like of it again.
+/// A caller that can obtain an equivalent credential again.
 enum Who {
     Nobody,
     Device,
@@ -53,7 +53,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_else(database: TestDa
 
 on_both_databases!(every_role_may_do_what_the_table_says_and_nothing_else);
 
-/// All kinds of credentials that a column is about.
+/// Returns callers with all kinds of credentials of a column.
 async fn callers(app: &TestApp, admin: &Caller, column: &str) -> Vec<Who> {
     match column {
         "nobody" => vec![Who::Nobody],

@@ -1,4 +1,4 @@
-//! Round trips to PostgreSQL: a distant database costs a publish few of them.
+//! Round trips to PostgreSQL: a publish needs few of them, for the sake of distant databases.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::harness::{
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::round_trips::{RoundTrip, RoundTripProxy};
 
-/// Most round trips that a publish waits for.
+/// Maximum number of round trips that a publish waits for.
 const MOST: usize = 12;
 
-/// Statements that a call sends, as opposed to the tasks of the node.
+/// Statements of calls, as opposed to those of background tasks.
 const OF_CALLS: [&str; 6] = [
     "FROM \"sessions\"",
     "FROM \"api_tokens\"",
@@ -24,14 +24,14 @@ const OF_CALLS: [&str; 6] = [
     "\"app_revisions\"",
 ];
 
-/// Uses of connections by calls: each from the acquisition of a connection to its return, without what follows.
+/// Returns the uses of connections by calls. Each lasts from the acquisition of a connection to its return.
 fn uses_by_calls(trips: &[RoundTrip]) -> Vec<Vec<String>> {
     let mut open: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut uses = Vec::new();
     for trip in trips {
         let current = open.entry(trip.connection).or_default();
-        // The pool checks a connection that comes back, then pings it. Nobody waits for either, nor for the end of a
-        // read transaction.
+        // The pool checks and pings a returned connection. No call waits for that, nor for the end of a read
+        // transaction.
         if trip.text.is_empty() {
             uses.push(std::mem::take(current));
         } else if trip.text != "ROLLBACK" && trip.text != "SELECT now() = statement_timestamp()" {
@@ -52,7 +52,7 @@ async fn a_publish_takes_few_round_trips_to_the_database() {
     let database = TestDatabase::postgres().await;
     let (proxy, url) = RoundTripProxy::start(&database.url).await;
     let app = TestApp::start_with(TestDatabase::at(&url).await, |config| {
-        // Uses of the catalog sync's connection are those of the calls alone.
+        // Keeps the catalog sync from using its connection besides the calls.
         config.poll_interval_ms = 60_000;
         config.hints = false;
     })
@@ -71,7 +71,7 @@ async fn a_publish_takes_few_round_trips_to_the_database() {
         version += 1;
         with(release_fields(PACKAGE, version), json!({"publish": true}))
     };
-    // Statements are prepared once per connection, so each connection meets them.
+    // Each connection prepares its statements once, so every connection must be used.
     for _ in 0..20 {
         admin.post(&create, &new_release()).await.expect(201);
         pipeline.post(&create, &new_release()).await.expect(201);
@@ -112,7 +112,7 @@ async fn a_publish_takes_few_round_trips_to_the_database() {
     }
 }
 
-/// Makes a call alone, and returns its answer and the uses of connections during it.
+/// Makes a call alone. Returns its answer, and the uses of connections during it.
 async fn counted<T>(proxy: &RoundTripProxy, call: impl AsyncFnOnce() -> T) -> (T, Vec<Vec<String>>) {
     proxy.take();
     let answer = call().await;

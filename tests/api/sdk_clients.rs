@@ -1,5 +1,5 @@
-//! Existing clients of the gateway, unmodified from their registries, against the real server: what each of them
-//! itself returned or raised. `tests/run` installs them; the calls are in `tests/sdk_clients`.
+//! Existing clients of the gateway, unmodified from their registries, against the real server: the results and
+//! exceptions of each. `tests/run` installs them; the calls are in `tests/sdk_clients`.
 
 mod rolling_restart;
 
@@ -16,15 +16,15 @@ const ROOTS: [&str; 2] = [
     "wdk_rexout_resource_list_check_response",
     "yunos_miniapp_offlinepkg_push_response",
 ];
-/// The zone of the gateway's timestamps. Most clients print the local time and never say which.
+/// Zone of the gateway's timestamps. Most clients send the local time without a zone.
 pub(super) const ZONE: &str = "Asia/Shanghai";
 
-/// A client in one of its ways to send.
+/// A client and one of its ways to send.
 struct Sdk {
     name: &'static str,
-    /// What a Node client's `execute` takes for the verb; `None` for Python clients.
+    /// Verb for a Node client's `execute`; `None` for Python clients.
     verb: Option<&'static str>,
-    /// The name of what it raises for an error.
+    /// Name of the exception for an error.
     raises: &'static str,
     prints_local_time: bool,
 }
@@ -61,7 +61,7 @@ const fn node(name: &'static str, verb: &'static str) -> Sdk {
 }
 
 impl Sdk {
-    /// Makes the calls and returns what the client returned or raised for each, in the order of [`CALLS`].
+    /// Makes the calls. Returns the result or exception of each, in the order of [`CALLS`].
     async fn run(&self, url: &str, client: &TopClient, zone: &str) -> Vec<Value> {
         let mut command = self.command(url);
         command.args([&client.app_key, &client.secret]).env("TZ", zone);
@@ -94,7 +94,7 @@ impl Sdk {
         }
     }
 
-    /// What the client returned, without the root that some of them take off.
+    /// Returns the client's result, without the root, which some clients strip.
     fn answer<'a>(&self, outcome: &'a Value) -> &'a Value {
         let answer = &outcome["answer"];
         assert!(answer.is_object(), "{self}: {outcome}");
@@ -117,7 +117,7 @@ impl std::fmt::Display for Sdk {
     }
 }
 
-/// The calls that both check programs make.
+/// Calls of both check programs.
 const CALLS: [&str; 7] = [
     "update",
     "up to date",
@@ -128,7 +128,7 @@ const CALLS: [&str; 7] = [
     "push to nobody",
 ];
 
-/// Where `tests/run` installed the clients, in the versions that are pinned now.
+/// Returns the directory in which `tests/run` installed the clients in the pinned versions.
 pub(super) fn installed() -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = project.join("target/sdk-clients");
@@ -145,7 +145,7 @@ pub(super) fn installed() -> PathBuf {
     directory
 }
 
-/// A server that goes by the system's clock, as the clients do.
+/// Starts a server with the system's clock, like the clients.
 async fn stage(database: TestDatabase) -> (TestApp, Merchant, TopClient) {
     let app = TestApp::start_by_system_clock(database).await;
     let merchant = app.merchant().await;
@@ -154,7 +154,7 @@ async fn stage(database: TestDatabase) -> (TestApp, Merchant, TopClient) {
     (app, merchant, client)
 }
 
-/// Applies only if the device's texts arrive as they were sent.
+/// Publishes a release that applies only if the device's texts arrive unchanged.
 async fn publish_for_the_device(merchant: &Merchant) {
     let own = json!({
         "update_desc": "修复 <bug> & \"更快\" 🚀",
@@ -228,7 +228,7 @@ async fn every_client_reads_what_is_answered(database: TestDatabase) {
 
 on_both_databases!(every_client_reads_what_is_answered);
 
-// What follows is about the clients, so one database is enough.
+// The rest tests only the clients, so one database suffices.
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_prints_local_time_needs_the_gateways_zone() {

@@ -1,4 +1,4 @@
-//! A rotation of the secret key that is kept in the data directory, beside SQLite.
+//! Rotation of a secret key in the data directory, with SQLite.
 
 use std::fs;
 use std::path::Path;

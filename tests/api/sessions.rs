@@ -1,4 +1,4 @@
-//! Signing in, staying in, and out.
+//! Login, refresh and logout.
 
 use serde_json::{Value, json};
 
@@ -192,7 +192,7 @@ async fn people_and_tokens_of_a_disabled_tenant_are_refused(database: TestDataba
     pipeline.get(ME).await.expect(200);
 }
 
-/// The path of a viewer of the tenant, and the pair of their session.
+/// Creates a viewer of the tenant. Returns its path and the tokens of its session.
 async fn person(app: &TestApp, admin: &Caller) -> (String, Value) {
     let body = json!({"username": "li.na", "password": "a password of li na", "role": "viewer"});
     let made = admin.post(&in_tenant("/users"), &body).await.expect(201);

@@ -1,4 +1,4 @@
-//! Bodies and heads that do not come to their end, and calls that must not wait behind them.
+//! Incomplete bodies and heads, and calls that must not wait behind them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -27,7 +27,7 @@ fn open(app: &TestApp, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// A request whose body does not come to its end.
+/// Sends a request with an incomplete body.
 fn begin(app: &TestApp, method: &str, path: &str, token: &str) -> TcpStream {
     let mut bytes = head(method, path, token, "Content-Length: 1000\r\n");
     bytes.push(b'{');
@@ -50,7 +50,7 @@ async fn publish(merchant: &Merchant, version: i64) -> String {
     release
 }
 
-/// Everything that stops offers.
+/// Makes every change that stops offers.
 async fn switch_everything_off(platform: &Caller, admin: &Caller, releases: &[String]) {
     let path = in_tenant(&format!("/apps/{PACKAGE}"));
     let pause = format!("{}/pause", releases[0]);
@@ -123,7 +123,7 @@ async fn what_stops_offers_has_permits_of_its_own(database: TestDatabase) {
     switch_everything_off(&platform, &merchant.admin, &releases).await;
 }
 
-/// Takes connections of the node's pool until there is none left.
+/// Takes connections of the node's pool until none is left.
 async fn exhaust_connections(app: &TestApp) -> Vec<ReadTx> {
     let mut taken = Vec::new();
     while let Ok(Ok(reader)) =
@@ -168,9 +168,9 @@ async fn a_login_flood_does_not_stop_who_is_signed_in(database: TestDatabase) {
         .expect(200);
 }
 
-/// All at once, since each takes the ten seconds of the limit.
+/// All in parallel, because each takes the ten seconds of the limit.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_come_to_its_end_is_given_up() {
+async fn incomplete_requests_are_abandoned() {
     let app = TestApp::start(TestDatabase::sqlite().await).await;
     let merchant = app.merchant().await;
     let enrolment = json!({"device_id": "A", "project_id": "stores"});
@@ -197,7 +197,7 @@ async fn what_does_not_come_to_its_end_is_given_up() {
     });
     let gateway = ["/router/rest", "/router/batch?app_key=1"]
         .map(|path| (path.to_owned(), begin(&app, "POST", path, ""), "request-timeout"));
-    // The connection is closed after these, whatever the answer.
+    // After these the connection is closed, whatever the answer.
     let chunked = head("POST", "/nowhere", "", "Transfer-Encoding: chunked\r\n");
     let kept = b"GET /healthz HTTP/1.1\r\nHost: slipway\r\n\r\n".as_slice();
     let others = [
@@ -228,7 +228,7 @@ async fn what_does_not_come_to_its_end_is_given_up() {
         .map(|(name, mut stream, expected)| {
             std::thread::spawn(move || {
                 let mut answer = Vec::new();
-                // A reset is an end, too; no end is an error of another kind.
+                // A reset also ends the connection. A missing end gives another error.
                 if let Err(error) = stream.read_to_end(&mut answer) {
                     assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "{name} is kept");
                 }

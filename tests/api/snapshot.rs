@@ -1,4 +1,4 @@
-//! The snapshot file: what it has, what is accepted, and a node that starts from it without its database.
+//! The snapshot file: its content, its validation, and a node that starts from it without its database.
 
 mod addresses;
 mod damage;
@@ -22,11 +22,11 @@ use slipway_test_support::database::TestDatabase;
 /// The tests' usual instant in the gateway's wall clock.
 const TIMESTAMP: &str = "2026-03-02 10:00:00";
 
-/// A node with a data directory of its own, and a merchant at it with something of everything.
+/// A node with its own data directory, and a merchant with objects of every kind.
 struct Fixture {
     app: TestApp,
     merchant: Merchant,
-    /// A tenant beside the merchant.
+    /// Administrator of another tenant.
     neighbour: Caller,
     client: TopClient,
     data_dir: TempDir,
@@ -69,7 +69,7 @@ impl Fixture {
         }
     }
 
-    /// What devices and gateways are answered at a node.
+    /// Returns the answers to devices and gateways at a node.
     async fn answers_at(&self, node: &TestApp) -> Vec<(u16, String, Value)> {
         let device = self.merchant.device.at(node);
         let store = json!({"org_info": {"l3Code": "8007"}, "attributes": {"os": "9"}});
@@ -105,14 +105,14 @@ impl Fixture {
         ];
         let mut answer = client.send(&client.call(CHECK, TIMESTAMP, &fields)).await;
         for whole in answer.body.as_object_mut().unwrap().values_mut() {
-            // Each answer has its own.
+            // Each answer has its own request id.
             whole["request_id"] = json!("");
         }
         let revision = answer.header("slipway-revision").to_owned();
         (answer.status, revision, answer.body)
     }
 
-    /// Stops the node, which saves a snapshot, and returns what it had answered.
+    /// Stops the node, which saves a snapshot. Returns the stopped node and its earlier answers.
     async fn stop(self) -> (StoppedNode, Vec<(u16, String, Value)>) {
         let answers = self.answers_at(&self.app).await;
         assert!(answers.iter().all(|(status, ..)| *status == 200), "{answers:#?}");
@@ -123,7 +123,7 @@ impl Fixture {
             client,
             data_dir,
         } = self;
-        // The one that the journal of a new installation begins with.
+        // The initial snapshot of a new installation's journal.
         for file in files_in(data_dir.path()) {
             fs::remove_file(file).unwrap();
         }
@@ -139,7 +139,7 @@ impl Fixture {
     }
 }
 
-/// What is left of a fixture when its node has stopped.
+/// Data of a fixture after its node has stopped.
 struct StoppedNode {
     merchant: Merchant,
     neighbour: Caller,
@@ -165,7 +165,7 @@ impl StoppedNode {
     }
 }
 
-/// A node that saves snapshots at its start and its end, but not in between.
+/// Starts a node that saves snapshots at its start and its end, but not in between.
 async fn node(database: TestDatabase, data_dir: &Path) -> TestApp {
     TestApp::start_with(database, |config| {
         data_dir.clone_into(&mut config.data_dir);
@@ -174,7 +174,7 @@ async fn node(database: TestDatabase, data_dir: &Path) -> TestApp {
     .await
 }
 
-/// All snapshots, the oldest first.
+/// Returns all snapshots, oldest first.
 fn files_in(data_dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(data_dir.join("snapshots"))
         .into_iter()

@@ -1,4 +1,4 @@
-//! What could be read in a friendlier way, and is refused or told instead.
+//! Ambiguous input that is refused or reported instead of being interpreted.
 
 use reqwest::Method;
 use serde_json::{Value, json};

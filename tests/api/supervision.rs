@@ -1,4 +1,4 @@
-//! Background tasks that fail are named by readiness, are restarted, and do their work again.
+//! Background tasks that fail are named by readiness, are restarted, and work again.
 
 use serde_json::json;
 use slipway::supervision::Fault;
@@ -10,7 +10,7 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::wait::until;
 
-/// Tasks without which checks could be wrong.
+/// Tasks that must run for checks to be correct.
 const ESSENTIAL: [&str; 2] = ["catalog_follower", "device_token_follower"];
 /// Tasks of every node. A node with a broker has more.
 const TASKS: [&str; 20] = [
@@ -81,7 +81,7 @@ impl Node {
         last.unwrap()
     }
 
-    /// What the tasks do for callers: a recall is served, a check is recorded, a push reaches its device.
+    /// Verifies the work of the tasks: a recall is served, a check is recorded, a push reaches its device.
     async fn works(&self, round: i64) {
         let merchant = &self.merchant;
         let release = merchant.published(CHUKU, round).await;
@@ -138,7 +138,7 @@ async fn every_task_that_fails_is_named_and_works_again(database: TestDatabase) 
     for task in TASKS {
         let sample = format!("slipway_task_restarts_total{{task=\"{task}\"}} ");
         let count = metrics.lines().find_map(|line| line.strip_prefix(&sample));
-        // Other servers of this process count into the same.
+        // Other servers of this process use the same counter.
         assert!(count.unwrap().parse::<u64>().unwrap() >= 2, "{task}");
     }
 }

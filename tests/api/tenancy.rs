@@ -1,4 +1,4 @@
-//! Tenants are apart: what is another tenant's looks, to the byte, like what is not there.
+//! Isolation of tenants: another tenant's object is answered byte for byte like a nonexistent one.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use slipway_test_support::on_both_databases;
 
 const A: i64 = 10_000_000;
 const B: i64 = 20_000_000;
-/// The number of no tenant.
+/// Number of a nonexistent tenant.
 const NOBODYS: i64 = 30_000_000;
-/// The id of nothing.
+/// Nonexistent id.
 const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 const NO_NAME: &str = "com.example.absent";
 
-/// The operations that are not about a tenant that the path names, and why none of them shows another tenant.
-/// `a_tenants_people_learn_nothing_from_the_platforms_operations` and the tests below it say more.
+/// Operations without a tenant in their path, and the reason why each shows no other tenant.
+/// `a_tenants_people_learn_nothing_from_the_platforms_operations` and the tests below it cover the details.
 const WITHOUT_A_TENANT: [(&str, &str); 30] = [
     ("login", "tells nobody which usernames there are"),
     ("refresh", "takes a refresh token and nothing else"),
@@ -67,7 +67,7 @@ const WITHOUT_A_TENANT: [(&str, &str); 30] = [
     ("get_metrics", "is for anybody and counts"),
 ];
 
-/// Two tenants, each with one of everything.
+/// Two tenants, each with one object of every kind.
 struct TwoTenants {
     app: TestApp,
     platform: Caller,
@@ -95,7 +95,7 @@ impl TwoTenants {
         (dump(&self.platform, A).await, dump(&self.platform, B).await)
     }
 
-    /// The operations on A's objects, those with a tenant in their path.
+    /// Returns the operations with a tenant in their path, on A's objects.
     fn operations_on_a(&self) -> impl Iterator<Item = (Operation, DescribedOperation)> {
         with_descriptions(operations(&self.a))
             .into_iter()
@@ -329,12 +329,12 @@ fn assert_not_there(there: &Answer, absent: &Answer, context: &str) {
     assert_same(there, absent, context);
 }
 
-/// Compares two answers whole, but for what differs in any two.
+/// Compares two complete answers, except for parts that always differ.
 #[track_caller]
 fn assert_same(one: &Answer, other: &Answer, context: &str) {
     let headers = |answer: &Answer| -> HeaderMap {
         let mut headers = answer.headers.clone();
-        // A connection is closed if the body of a refused upload has not arrived yet.
+        // The server closes a connection if it refuses an upload before the body has arrived.
         for differing in ["x-request-id", "date", "connection"] {
             headers.remove(differing);
         }

@@ -1,4 +1,4 @@
-//! Invalid tokens cost a few lookups and no more.
+//! An invalid token costs a few lookups at most.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn invalid_api_tokens_of_a_network_have_to_wait(database: TestDatabase) {
     assert!(!limited.header("retry-after").is_empty());
     limited.problem(429, "rate_limited");
 
-    // Whoever is in order goes on, behind the same address too, and with a token that was made meanwhile.
+    // Valid callers are not limited, even behind the same address or with a new token.
     admin.get(ME).await.expect(200);
     pipeline.get(ME).await.expect(200);
     app.pipeline(&admin, "viewer").await.get(ME).await.expect(200);

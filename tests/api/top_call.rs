@@ -1,5 +1,5 @@
-//! `slipway top-call` as an integrator runs it: the program itself against a server. SQLite alone, since the command
-//! knows no database.
+//! `slipway top-call` as an integrator runs it: the program against a server. Only on SQLite, because the command uses
+//! no database.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ const DEVICE: [&str; 5] = [
 ];
 const SECRET: &str = "helloworld";
 
-/// What the program printed, and its exit code.
+/// Output of the program and its exit code.
 struct CommandOutput {
     code: Option<i32>,
     output: String,
@@ -25,7 +25,7 @@ struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// The text under a label.
+    /// Returns the text below a label.
     fn part(&self, label: &str) -> &str {
         let (_, rest) = self.output.split_once(&format!("== {label} ==\n")).unwrap();
         rest.split("\n== ").next().unwrap().trim_end()
@@ -47,7 +47,7 @@ impl CommandOutput {
     }
 }
 
-/// Runs the command with this secret in its environment, which it must not show.
+/// Runs the command with this secret in its environment. The output must not contain the secret.
 async fn top_call(secret: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
     command.env_clear().env("SLIPWAY_APP_SECRET", secret);
@@ -64,7 +64,7 @@ async fn top_call(secret: &str, arguments: &[&str]) -> CommandOutput {
     shown
 }
 
-/// A server that goes by the system's clock, with an update for [`DEVICE`], and a key.
+/// Starts a server with the system's clock, an update for [`DEVICE`], and a key.
 async fn stage() -> (TestApp, TopClient) {
     let app = TestApp::start_by_system_clock(TestDatabase::sqlite().await).await;
     let merchant = app.merchant().await;
@@ -73,7 +73,7 @@ async fn stage() -> (TestApp, TopClient) {
     (app, client)
 }
 
-/// The arguments that name the server and the key, and then these.
+/// Returns the arguments that name the server and the key, followed by these.
 fn with_key<'a>(url: &'a str, app_key: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
     [&["--url", url, "--app-key", app_key], arguments].concat()
 }
@@ -109,7 +109,7 @@ async fn every_way_to_sign_send_and_answer_can_be_chosen() {
     for sign_method in ["md5", "hmac", "hmac-sha256"] {
         let options = ["--sign-method", sign_method, "--get", "--simplify"];
         let arguments = [options.as_slice(), &DEVICE].concat();
-        // The client's URL is the gateway's whole address.
+        // The client's URL is the complete address of the gateway.
         let arguments = with_key(&client.url, &client.app_key, &arguments);
         let shown = top_call(&client.secret, &arguments).await;
         assert_eq!(shown.code, Some(0), "{}{}", shown.output, shown.errors);
@@ -157,7 +157,7 @@ async fn an_error_is_shown_and_told_by_the_exit_code() {
         shown.output
     );
 
-    // Nobody listens at port 1: what would have been sent is shown all the same.
+    // Port 1 has no listener. The request is shown nevertheless.
     let nowhere = "http://127.0.0.1:1";
     let shown = top_call(&client.secret, &with_key(nowhere, &client.app_key, &DEVICE)).await;
     assert_eq!(shown.code, Some(1));
@@ -238,7 +238,7 @@ async fn bad_usage_is_told_before_anything_is_sent() {
 async fn only_an_answer_in_the_form_asked_for_is_a_success() {
     use std::io::{Read, Write};
 
-    // A page of a proxy, say, is answered with 200 too.
+    // A proxy's page, for example, is a 200 too.
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listening.local_addr().unwrap());
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Two nodes, as processes of their own, on one PostgreSQL database.
+//! Two nodes as separate processes on one PostgreSQL database.
 
 pub(super) mod node;
 mod rotation;
@@ -13,15 +13,16 @@ use slipway_test_support::database::TestDatabase;
 
 const APP: &str = "com.hema.wms";
 const PART: &str = "com.hema.wms.chuku";
-/// How long a change may take to the other node.
+/// Time limit for a change to reach the other node.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Two nodes, a tenant with an app, and its device key: made at the first node, and known to both.
+/// Two nodes, and a tenant with an app and its device key. They were created at the first node, and both nodes know
+/// them.
 struct TwoNodes {
     first: Node,
     second: Node,
     device_key: String,
-    /// Holds the pool that keeps the database.
+    /// Keeps the database alive.
     _database: TestDatabase,
 }
 
@@ -63,7 +64,7 @@ impl TwoNodes {
             .expect(201)
     }
 
-    /// The versions that a device of store 8007 is offered.
+    /// Returns the versions offered to a device of store 8007.
     async fn offered(&self, node: &Node) -> Vec<i64> {
         let answer = node.check(&self.device_key, &check()).await.expect(200);
         let offers = answer["data"].as_array().unwrap();
@@ -86,7 +87,7 @@ fn apps(tenant: i64) -> String {
     format!("/api/v1/tenants/{tenant}/apps")
 }
 
-/// Makes a tenant and returns a device key of it.
+/// Creates a tenant and returns one of its device keys.
 async fn make_tenant(node: &Node, tenant: i64) -> String {
     node.post("/api/v1/tenants", &json!({"id": tenant, "name": "A tenant"}))
         .await
@@ -96,7 +97,7 @@ async fn make_tenant(node: &Node, tenant: i64) -> String {
     made["device_key"].as_str().unwrap().to_owned()
 }
 
-/// Waits for something that another node must come to see.
+/// Waits until another node has followed a change.
 async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so().await {
@@ -208,7 +209,7 @@ async fn a_session_is_good_on_every_node() {
     nodes.first.token = renewed["access_token"].as_str().map(str::to_owned);
     nodes.first.get("/api/v1/me").await.expect(200);
 
-    // The same client gets the same from the other node for a moment: it may be another tab.
+    // For a moment, the other node gives the same client the same tokens, because it may be another tab.
     let again = nodes
         .first
         .post("/api/v1/auth/refresh", &refresh)
@@ -252,7 +253,7 @@ async fn a_node_with_another_secret_key_refuses_to_start() {
         "{refusal}"
     );
 
-    // The same node goes on, and both keys together are good.
+    // The same node restarts with both keys, which are valid together.
     let mut both = Node::start_with_key(&database.url, &format!("{another},{SECRET_KEY}"));
     both.sign_in(ADMIN, PASSWORD).await;
     both.get("/api/v1/me").await.expect(200);

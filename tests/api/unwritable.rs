@@ -1,5 +1,5 @@
-//! A database that takes no writes: read-only, locked, or full. Writes are refused with the cause, `/readyz` tells it,
-//! and checks go on.
+//! A database that accepts no writes: read-only, locked, or full. Writes are refused with the cause, `/readyz` names
+//! it, and checks continue.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 struct Fixture {
     app: TestApp,
     merchant: Merchant,
-    /// Another session than those of the server.
+    /// A session that does not belong to the server.
     outside: DatabaseConnection,
 }
 
@@ -37,7 +37,7 @@ impl Fixture {
         fixture
     }
 
-    /// Waits until writes fail for a cause, or work (`null`); nobody writes meanwhile.
+    /// Waits until writes fail for a cause, or work (`null`), while no caller writes.
     async fn until_writes_fail_for(&self, cause: Value) {
         let readiness = async || self.app.anyone().get("/readyz").await.expect(200);
         until(&format!("writes fail for {cause}"), WITHIN, async || {
@@ -92,7 +92,7 @@ async fn a_read_only_database_is_told_and_recovers() {
     fixture.merchant.admin.get(&in_tenant("/apps")).await.expect(200);
     fixture.assert_check().await;
 
-    // A node also begins on it: what it needs is there.
+    // A node can also start on it, because the data that it needs exists.
     let another = TestApp::start(fixture.app.database.again().await).await;
     let ready = another.anyone().get("/readyz").await.expect(200);
     assert_eq!(ready["catalog"]["loaded"], true);
@@ -113,7 +113,7 @@ async fn a_locked_table_is_told_and_neither_writes_nor_lists_wait_for_long() {
     let tables = "LOCK TABLE device_keys, releases, users IN ACCESS EXCLUSIVE MODE";
     lock.execute_unprepared(tables).await.unwrap();
     fixture.until_writes_fail_for(json!("locked")).await;
-    // Far below the 30 seconds after which statements are ended anyhow; the lock lasts for longer than any.
+    // Far below the 30 seconds after which statements are cancelled. The lock lasts longer than any statement.
     let releases = in_tenant("/apps/com.hema.wms/releases");
     let keys = in_tenant("/device-keys");
     let login = json!({"username": "admin", "password": "correct horse battery"});
@@ -143,7 +143,7 @@ async fn a_sqlite_file_that_another_process_holds_is_told() {
     lock.execute_unprepared("UPDATE settings SET value = value")
         .await
         .unwrap();
-    // More than there are connections: the others must not wait for one.
+    // More writes than connections. Other calls must not wait for a connection.
     let writes = (0..12).map(|number| fixture.write(number));
     let apps = in_tenant("/apps");
     let (answers, lists, ()) = tokio::join!(
@@ -199,7 +199,7 @@ async fn a_full_disk_of_postgres_is_told_and_recovers() {
     drop(unmount);
 }
 
-/// A directory of the user that the server runs as.
+/// Creates a directory for the server's user.
 fn tablespace(disk: &Path) -> String {
     let directory = disk.join("tablespace").display().to_string();
     let made = slipway_test_support::postgres::as_server_user("mkdir", &["-m", "700", &directory]).status();

@@ -1,4 +1,4 @@
-//! The worked cases of the rules, over HTTP: set up by the admin API, asked by devices, refusals included.
+//! The worked cases of the rules, over HTTP: set up with the admin API, checked by devices, including refusals.
 
 mod fixture;
 
@@ -13,7 +13,7 @@ use crate::resolve::worked_cases::{assert_expected, file, padded};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Every field of an offer that is always there.
+/// Fields that every offer has.
 const TEXTS: [&str; 11] = [
     "config_json",
     "download_url",
@@ -30,7 +30,7 @@ const TEXTS: [&str; 11] = [
 const INTEGERS: [&str; 3] = ["status", "size", "version_code"];
 
 async fn the_worked_cases_are_answered_as_written(database: TestDatabase) {
-    // The clock leaps from case to case, which is no reason to take the catalog for an old one.
+    // The clock jumps from case to case, which must not make the catalog stale.
     let app = TestApp::start_with(database, |config| config.stale_after_s = u32::MAX).await;
     let fixture = Fixture::make(&app).await;
     let file = file();
@@ -69,7 +69,7 @@ async fn the_worked_cases_are_answered_as_written(database: TestDatabase) {
 
 on_both_databases!(the_worked_cases_are_answered_as_written);
 
-/// The same check by an SDK, in JSON and in XML.
+/// Makes the same check with an SDK, in JSON and in XML.
 async fn assert_answered_by_the_gateway(
     tenant: &Tenant,
     check: &Value,
@@ -99,7 +99,7 @@ async fn assert_answered_by_the_gateway(
     );
 }
 
-/// The instant of a check in the gateway's wall clock, UTC+8.
+/// Returns the instant of a check in the gateway's wall clock, UTC+8.
 fn timestamp(check: &Value, case: &Value) -> String {
     let now: DateTime<Utc> = check["now"]
         .as_str()
@@ -112,7 +112,7 @@ fn timestamp(check: &Value, case: &Value) -> String {
         .to_string()
 }
 
-/// XML knows only texts; the page says which members are numbers and booleans.
+/// Converts texts to types. XML has only texts; the page says which members are numbers and booleans.
 fn with_types(mut read: Value) -> Value {
     if let Some(code) = read.pointer_mut("/error_response/code") {
         *code = json!(code.as_str().unwrap().parse::<i64>().unwrap());
@@ -146,8 +146,8 @@ fn in_the_cases_form_by_the_gateway(body: &Value) -> Value {
     }
 }
 
-/// Does what an administrator does before a check. Tells whether it was to be refused, in which case nothing may have
-/// changed.
+/// Performs an administrator's action before a check. Returns true if it had to be refused, in which case nothing may
+/// have changed.
 async fn act(fixture: &Fixture<'_>, tenant: &mut Tenant, action: &Value, case: &str) -> bool {
     let context = format!("{case}: {action}");
     if action["expect"] != "refused" {
@@ -168,7 +168,7 @@ async fn act(fixture: &Fixture<'_>, tenant: &mut Tenant, action: &Value, case: &
     true
 }
 
-/// An answer in the form of the cases' `expect`.
+/// Converts an answer to the form of the cases' `expect`.
 fn in_the_cases_form(answer: &Answer, check: &Value, context: &str) -> Value {
     let body = &answer.body;
     match (answer.status, body["code"].as_str()) {
@@ -185,7 +185,7 @@ fn in_the_cases_form(answer: &Answer, check: &Value, context: &str) -> Value {
             assert_eq!(answer.header("slipway-stale"), "", "{context}");
             let mut offers = body["data"].clone();
             for offer in offers.as_array_mut().unwrap() {
-                // The one member that the specification does not have.
+                // The only member that the specification does not have.
                 let sha256 = offer.as_object_mut().unwrap().shift_remove("sha256");
                 assert!(sha256.is_some_and(|sha256| sha256.is_string()), "{context}");
                 assert_complete(offer, context);
@@ -207,7 +207,8 @@ fn in_the_cases_form(answer: &Answer, check: &Value, context: &str) -> Value {
     }
 }
 
-/// An offer has every field of the seed's table with its type, `uninstall_type` for a rollback, and nothing else.
+/// Checks that an offer has every field of the seed's table with its type, `uninstall_type` for a rollback, and nothing
+/// else.
 fn assert_complete(offer: &Value, context: &str) {
     for field in TEXTS {
         assert!(offer[field].is_string(), "{context}: {field} of {offer}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::Sources;
 
-/// Sibling modules, each with what is below it.
+/// Sibling modules, each with the siblings that it depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Modules of one folder depend on each other in one direction.
@@ -22,7 +22,7 @@ fn no_siblings_depend_on_each_other() {
     assert!(cycles.is_empty(), "{cycles:#?}");
 }
 
-/// By parent, which of its children name items of which others.
+/// Returns the dependencies between siblings, by their parent.
 fn graphs(sources: &Sources) -> BTreeMap<Vec<String>, Graph> {
     let mut graphs = BTreeMap::<_, Graph>::new();
     for module in &sources.0 {
@@ -49,7 +49,7 @@ fn graphs(sources: &Sources) -> BTreeMap<Vec<String>, Graph> {
     graphs
 }
 
-/// The strongly connected components with more than one module.
+/// Returns the strongly connected components with more than one module.
 fn cycles_of(graph: &Graph) -> Vec<BTreeSet<String>> {
     let reachable: BTreeMap<_, _> = graph
         .keys()

@@ -27,7 +27,7 @@ fn no_dependency_is_unused() {
     assert!(unused.is_empty(), "{unused:#?}");
 }
 
-/// What Cargo knows of the workspace and its dependencies.
+/// Returns Cargo's metadata of the workspace and its dependencies.
 fn metadata() -> Value {
     let cargo = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])
@@ -50,7 +50,7 @@ fn workspace_package<'m>(metadata: &'m Value, id: &Value) -> Option<&'m Value> {
         .find(|package| package["id"] == *id)
 }
 
-/// The text of all sources of a package; those of packages in directories below its own are not among them.
+/// Returns the text of all sources of a package, without packages in subdirectories.
 fn sources_of(directory: &Path) -> String {
     let mut sources = String::new();
     for part in ["src", "tests", "benches"] {
@@ -70,7 +70,7 @@ fn append_sources(directory: &Path, sources: &mut String) {
     }
 }
 
-/// Whether a word is in the sources.
+/// Returns true if a word occurs in the sources.
 fn names(sources: &str, word: &str) -> bool {
     let is_part =
         |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');

@@ -1,9 +1,9 @@
-//! Dependencies between the layers: modules of the server and of the domain, and the other packages.
-//! `ARCHITECTURE.md` says why.
+//! Dependencies between the layers: modules of the server and of the domain, and the other packages. `ARCHITECTURE.md`
+//! gives the reasons.
 
 use crate::source::{Module, Sources};
 
-/// A layer, the layers that it may name, and the guarded libraries that it may use.
+/// A layer with the layers that it may depend on, and the guarded libraries that it may use.
 struct Layer {
     name: &'static str,
     may_name: &'static [&'static str],
@@ -117,7 +117,7 @@ const LAYERS: [Layer; 23] = [
             "random",
             "timer",
         ],
-        // Its time limits on connections and bodies are those of the runtime.
+        // Time limits on connections and bodies use the runtime.
         libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
     },
     Layer {
@@ -204,7 +204,7 @@ const LAYERS: [Layer; 23] = [
     },
 ];
 
-/// Libraries that a layer must be allowed.
+/// Libraries that only listed layers may use.
 const GUARDED: [&str; 13] = [
     "actix_web",
     "utoipa",
@@ -252,7 +252,7 @@ fn layers_name_only_the_layers_they_may() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Every folder of `src` and every package must be in the table, so that a new one is thought about.
+/// Every folder of `src` and every package must be in the table, so that a new one gets a deliberate place.
 #[test]
 fn every_folder_is_a_layer_of_the_table() {
     let sources = Sources::read();
@@ -289,7 +289,7 @@ fn layers_use_only_the_libraries_they_may() {
     }
 }
 
-/// Another name for a module would hide from these tests what is used.
+/// A renamed module would hide dependencies from these tests.
 #[test]
 fn no_module_is_renamed() {
     let sources = Sources::read();
@@ -316,7 +316,7 @@ fn the_pure_layers_know_no_clock_environment_or_files() {
     }
 }
 
-/// The text without tests, which are at the end of a file.
+/// Returns the text without tests, which are at the end of a file.
 fn code_of(module: &Module) -> &str {
     module.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
 }

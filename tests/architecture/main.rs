@@ -1,4 +1,4 @@
-//! The architecture, checked in the sources.
+//! Checks of the architecture in the sources.
 
 mod cycles;
 mod dependencies;

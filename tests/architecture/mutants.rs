@@ -1,4 +1,4 @@
-//! Patches of `tests/mutants`, which must apply to the sources as they are.
+//! Patches of `tests/mutants`. They must apply to the current sources.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use std::fs;
 #[derive(Debug, Default)]
 struct Hunk {
     file: String,
-    /// Lines that the file must have there.
+    /// Lines that the file must contain there.
     old: String,
     /// Numbers of unchanged lines before the first change and after the last one.
     leading: usize,

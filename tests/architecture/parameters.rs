@@ -38,7 +38,7 @@ fn functions_with_tuples(text: &str) -> Vec<String> {
     found.0
 }
 
-/// A tuple hides parameters from the count and has no names at the call. A struct with names has.
+/// A tuple bypasses the limit on parameters and has no names at the call. A struct has names.
 #[test]
 fn no_parameter_is_a_tuple_pattern() {
     let modules = Sources::read().0;

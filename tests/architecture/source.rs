@@ -1,4 +1,4 @@
-//! The sources as syntax trees: which modules there are, and which paths each of them names.
+//! The sources as syntax trees: the modules, and the paths that each of them names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use syn::{Attribute, Item, Meta, UseTree};
 
 /// A package of the workspace.
 struct Package {
-    /// Name in code.
+    /// Name of the crate in code.
     name: &'static str,
     sources: &'static str,
     /// Path of its root module among the modules of all packages. The modules of `slipway-domain` are layers
@@ -70,15 +70,15 @@ pub(crate) struct Module {
     /// Path among the modules of all packages, for example `["storage", "pool"]`.
     pub(crate) path: Vec<String>,
     pub(crate) file: PathBuf,
-    /// The whole file.
+    /// Complete text of the file.
     pub(crate) text: String,
     /// Absolute paths into the crate that code outside of tests names.
     pub(crate) inner: BTreeSet<Vec<String>>,
     /// First segments of the other paths: libraries, and names in scope.
     pub(crate) outer: BTreeSet<String>,
-    /// Names that the module re-exports, and where they come from.
+    /// Re-exported names of the module, and their origins.
     reexports: BTreeMap<String, Vec<String>>,
-    /// Items and modules of the crate that the module gives another name.
+    /// Items and modules of the crate that the module renames.
     pub(crate) renamed: Vec<Vec<String>>,
 }
 
@@ -106,7 +106,7 @@ impl Sources {
         modules.filter(move |module| module.path.first().is_some_and(|first| first == name))
     }
 
-    /// The module that defines the item at a path: re-exports are followed.
+    /// Returns the module that defines the item at a path. Follows re-exports.
     pub(crate) fn home(&self, path: &[String]) -> Option<&Module> {
         let mut path = path.to_vec();
         for _ in 0..8 {
@@ -150,7 +150,7 @@ fn collect(package: &Package, directory: &Path, path: &mut Vec<String>, modules:
             if !["mod", "lib"].contains(&name.as_str()) {
                 own.push(name);
             }
-            // A file that only tests declare.
+            // Skips a file that only tests declare.
             if !own.iter().any(|part| part == "tests") {
                 modules.push(Module::parse(package, own, file));
             }
@@ -196,7 +196,7 @@ struct Visitor<'m> {
 }
 
 impl Visitor<'_> {
-    /// Notes a path as it is written.
+    /// Records a path as it is written.
     fn name(&mut self, segments: &[String]) -> Option<Vec<String>> {
         let (first, rest) = segments.split_first()?;
         let base = match first.as_str() {
@@ -264,7 +264,7 @@ impl Visitor<'_> {
         }
     }
 
-    /// Paths within the tokens of a macro, which are not parsed.
+    /// Collects paths in the tokens of a macro, which are not parsed.
     fn name_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;

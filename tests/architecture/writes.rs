@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::source::Sources;
 
-/// A write that can change an answer advances the tenant's revision, because it can only be made in a transaction
-/// whose one way to end does that.
+/// A write that can change an answer must advance the tenant's revision. Only a catalog transaction permits such a
+/// write, and its commit advances the revision.
 #[test]
 fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
     let catalog = [
@@ -75,8 +75,8 @@ fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
     );
 }
 
-/// A credential may end while a request waits, so what writes for a caller begins in the caller's name: such a
-/// transaction verifies the credential again.
+/// A credential may end while a request waits. Writes on behalf of a caller therefore use a transaction in the caller's
+/// name, which verifies the credential again.
 #[test]
 fn what_a_caller_writes_is_written_in_the_callers_name() {
     for module in Sources::read().layer("services") {

@@ -1,4 +1,4 @@
-//! A device's line to the nodes, over whichever channels it has.
+//! Connection of a device to the nodes, over one or more channels.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,34 +13,34 @@ use super::fixture::{Channel, Fixture};
 use slipway_test_support::mqtt_device::MqttDevice;
 use slipway_test_support::sse::{SseItem, SseStream};
 
-/// A stream that is silent for so long is given up: there should have been several comments.
+/// Silence after which a stream is abandoned. Several comments should have arrived by then.
 const SILENT_FOR: Duration = Duration::from_secs(3);
-/// Less than a caller waits for an answer.
+/// Wait of a poll in seconds, shorter than a caller's time limit.
 const POLL_WAIT_S: u32 = 1;
 
-/// Cut when dropped.
+/// Closed when dropped.
 pub(super) struct Connection {
     receipts: mpsc::UnboundedReceiver<Receipt>,
     acknowledgements: mpsc::UnboundedSender<String>,
-    /// One for each channel.
+    /// One task for each channel.
     tasks: JoinSet<()>,
 }
 
-/// A push as it came to a device.
+/// A push received by a device.
 #[derive(Debug)]
 pub(super) struct Receipt {
     pub(super) channel: Channel,
     pub(super) push: Value,
 }
 
-/// Where what comes over one channel goes.
+/// Destination of the pushes of one channel.
 struct Inbox {
     channel: Channel,
     receipts: mpsc::UnboundedSender<Receipt>,
 }
 
 impl Connection {
-    /// Connects a device to a node. `has_up_to` is the sequence up to which the device says it has everything.
+    /// Connects a device to a node. `has_up_to` is the sequence that the device reports as completely received.
     pub(super) fn open(fixture: Arc<Fixture>, device: usize, node: usize, has_up_to: Option<i64>) -> Self {
         let (sender, receipts) = mpsc::unbounded_channel();
         let (acknowledgements, said) = mpsc::unbounded_channel();
@@ -72,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// The next push; `None` once any of the channels is down.
+    /// Returns the next push, or `None` if a channel is down.
     pub(super) async fn next(&mut self) -> Option<Receipt> {
         tokio::select! {
             biased;
@@ -81,15 +81,15 @@ impl Connection {
         }
     }
 
-    /// Says something of a push over the line itself, which only MQTT's can. Nobody answers.
+    /// Acknowledges a push over the connection itself, which only MQTT supports. There is no answer.
     pub(super) fn say(&self, body: String) {
-        // A line that is down loses it.
+        // A broken connection loses the message.
         let _ = self.acknowledgements.send(body);
     }
 }
 
 impl Inbox {
-    /// Whether anybody still wants it.
+    /// Queues a push. Returns false if the receiver is gone.
     fn put(&self, push: Value) -> bool {
         let channel = self.channel;
         self.receipts.send(Receipt { channel, push }).is_ok()

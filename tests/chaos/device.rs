@@ -1,4 +1,4 @@
-//! A simulated device: it takes its pushes, acknowledges them in its own way, goes away and comes back.
+//! A simulated device. It receives pushes, acknowledges them by its own rules, disconnects and returns.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::connection::{Connection, Receipt};
 use super::fixture::{Channel, Fixture, NODES, Phase, text};
 
-/// Between two tries of one acknowledgement.
+/// Interval between two attempts of one acknowledgement.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// What devices say of pushes, in this order.
+/// Sequences of states that devices acknowledge.
 const STORIES: [&[&str]; 6] = [
     &["received"],
     &["applied"],
@@ -23,24 +23,24 @@ const STORIES: [&[&str]; 6] = [
     &["opened", "failed"],
 ];
 
-/// What a device got and said, kept outside of its own memory.
+/// Pushes received and acknowledgements sent by a device, kept outside of its simulated memory.
 pub(super) struct Record {
     pub(super) device: usize,
-    /// As they came, those that came again too.
+    /// Received pushes in order, including repeated deliveries.
     pub(super) received: Vec<Receipt>,
-    /// By the push's id.
+    /// Acknowledgements by push id.
     pub(super) said: BTreeMap<String, DeviceAcknowledgement>,
-    /// How often it went away, and lost its memory.
+    /// Number of times that it disconnected without a crash.
     pub(super) absences: u64,
     pub(super) crashes: u64,
 }
 
-/// What a device said of one push.
+/// Acknowledgements of one push.
 #[derive(Default)]
 pub(super) struct DeviceAcknowledgement {
-    /// What it sent at least once.
+    /// States that it sent at least once.
     pub(super) tried: Vec<&'static str>,
-    /// The states that were answered.
+    /// States that were confirmed.
     pub(super) confirmed: Vec<String>,
 }
 
@@ -48,22 +48,22 @@ pub(super) struct Device {
     fixture: Arc<Fixture>,
     rng: fastrand::Rng,
     record: Record,
-    /// How it will treat each push; the run's decision, so a crash does not change it.
+    /// Behaviour for each push. It belongs to the run, so a crash does not change it.
     habits: HashMap<String, Habit>,
-    /// What it has yet to say, until it crashes.
+    /// Pending acknowledgements, lost in a crash.
     to_say: Vec<ToSay>,
-    /// The highest sequence that it remembers.
+    /// The highest sequence in its memory.
     has_up_to: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Habit {
-    /// Says nothing the first times that the push comes.
+    /// Number of deliveries that it ignores.
     ignores: u32,
-    /// Crashes before it says anything, so many times.
+    /// Number of crashes before it acknowledges.
     crashes: u32,
     says: &'static [&'static str],
-    /// Before each thing that it says.
+    /// Pause before each acknowledgement.
     pause: Duration,
 }
 
@@ -74,7 +74,7 @@ struct ToSay {
     pause: Duration,
 }
 
-/// Why a device left its line.
+/// Reason for a disconnect.
 enum Left {
     LineIsDown,
     Offline,
@@ -99,7 +99,7 @@ impl Device {
         }
     }
 
-    /// Lives until the run is over.
+    /// Runs until the end of the run.
     pub(super) async fn live(mut self) -> Record {
         let fixture = self.fixture.clone();
         tokio::select! {
@@ -131,7 +131,7 @@ impl Device {
             let fixture = self.fixture.clone();
             tokio::select! {
                 () = sleep(Duration::from_millis(pause)) => {}
-                // Whoever is away comes back.
+                // A disconnected device returns when calm begins.
                 () = fixture.comes(Phase::Calm), if fixture.phase() == Phase::Chaos => {}
             }
         }
@@ -158,7 +158,7 @@ impl Device {
         }
     }
 
-    /// Takes a push in. Whether the device crashes of it.
+    /// Receives a push. Returns true if the device crashes.
     fn take(&mut self, receipt: Receipt) -> bool {
         let push = &receipt.push;
         let id = text(push, "push_id").to_owned();
@@ -206,7 +206,7 @@ impl Device {
         }
     }
 
-    /// Whether the acknowledgement was answered, or went where nobody answers.
+    /// Sends an acknowledgement. Returns true if it was confirmed, or sent over a channel without confirmations.
     async fn say(&mut self, line: &Connection, push: &str, state: &'static str) -> bool {
         let device = &self.fixture.devices[self.record.device];
         let said = self.record.said.entry(push.to_owned()).or_default();
@@ -242,7 +242,7 @@ impl Habit {
         let often = |rng: &mut fastrand::Rng, one_in: u8, count: std::ops::RangeInclusive<u32>| {
             if rng.u8(..one_in) == 0 { rng.u32(count) } else { 0 }
         };
-        // What runs out soon may be left alone until it has.
+        // A preview may be left unacknowledged until it expires.
         let never = is_preview && rng.u8(..6) == 0;
         Self {
             ignores: if never { u32::MAX } else { often(rng, 4, 1..=3) },
@@ -257,7 +257,7 @@ impl Habit {
     }
 }
 
-/// How far a state is on the way that devices move a push. What was said later never takes it back.
+/// Returns the rank of a state. A later acknowledgement never lowers the state of a push.
 pub(super) fn rank(state: &str) -> u8 {
     match state {
         "received" => 1,

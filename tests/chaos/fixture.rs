@@ -1,5 +1,4 @@
-//! What a chaos run happens on: PostgreSQL, a broker, two nodes with small proxies around each, and devices that hold
-//! tokens.
+//! Environment of a chaos run: PostgreSQL, a broker, two nodes with proxies around each, and devices with tokens.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -20,10 +19,10 @@ use slipway_test_support::proxy::{Endpoint, Mode, Proxy, Target};
 pub(super) const NODES: usize = 2;
 const TENANT: i64 = 10_000_000;
 pub(super) const PROJECT: &str = "stores";
-/// How long a push of each kind is offered, in seconds.
+/// Lifetime of a preview in seconds.
 const PREVIEW_LIFETIME_S: &str = "3";
 const LIFETIME_S: &str = "86400";
-/// How many devices there are of each kind, what they are named after, and their channels.
+/// Number of devices of each kind, their name prefix, and their channels.
 const DEVICES: [(usize, &str, &[Channel]); 4] = [
     (4, "events", &[Channel::Events]),
     (4, "poll", &[Channel::Poll]),
@@ -31,7 +30,7 @@ const DEVICES: [(usize, &str, &[Channel]); 4] = [
     (2, "both", &[Channel::Mqtt, Channel::Poll]),
 ];
 const SET_UP_WITHIN: Duration = Duration::from_mins(1);
-/// After so long a caller hangs up.
+/// Time limit of a call.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const SETTINGS: [(&str, &str); 6] = [
     ("SLIPWAY_PUSH_PREVIEW_LIFETIME_S", PREVIEW_LIFETIME_S),
@@ -53,7 +52,7 @@ pub(super) struct Fixture {
     phase: watch::Sender<Phase>,
 }
 
-/// How a device gets its pushes.
+/// Channel by which a device receives its pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Channel {
     Events,
@@ -67,23 +66,23 @@ pub(super) struct DeviceOnGround {
     pub(super) token: String,
 }
 
-/// What everybody is to do.
+/// Phase of a run, which senders and devices follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// Push, go away, be late.
+    /// Pushes are sent, and devices disconnect and answer late.
     Chaos,
-    /// No more pushes; be there and acknowledge.
+    /// No more pushes. Devices stay connected and acknowledge.
     Calm,
-    /// Go home.
+    /// Everybody stops.
     Over,
 }
 
-/// A node, the proxy through which the world reaches it, and the one through which it reaches the broker.
+/// A node, the proxy in front of it, and the proxy between it and the broker.
 struct Reachable {
     process: NodeProcess,
     broker: Proxy,
     front: Proxy,
-    /// Where the front leads, which changes with each life.
+    /// Destination of the front proxy. It changes with each restart.
     target: Target,
 }
 
@@ -100,7 +99,8 @@ impl Channel {
 }
 
 impl DeviceOnGround {
-    /// One that also polls keeps its session at the broker, so that what it missed comes over both.
+    /// Returns true if the broker keeps the device's session. A device that also polls keeps it, so it receives missed
+    /// pushes over both channels.
     pub(super) const fn keeps_session(&self) -> bool {
         self.channels.len() > 1
     }
@@ -156,12 +156,12 @@ impl Fixture {
         }
         Self {
             devices,
-            event_log: EventLog::begin(),
+            event_log: EventLog::new(),
             broker,
             nodes,
             cluster,
             sender_token: text(&token, "token").to_owned(),
-            // A connection that is kept may have been cut meanwhile.
+            // A pooled connection may have been cut.
             http: Client::builder()
                 .pool_max_idle_per_host(0)
                 .timeout(ANSWER_WITHIN)
@@ -176,11 +176,11 @@ impl Fixture {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
-        self.event_log.say(&format!("{phase:?}"));
+        self.event_log.log(&format!("{phase:?}"));
         self.phase.send_replace(phase);
     }
 
-    /// Returns once the phase has come.
+    /// Waits for a phase.
     pub(super) async fn comes(&self, phase: Phase) {
         let mut phases = self.phase.subscribe();
         phases
@@ -189,16 +189,16 @@ impl Fixture {
             .expect("the fixture outlives the run");
     }
 
-    /// Where the world reaches a node.
+    /// Returns the public URL of a node.
     pub(super) fn url(&self, node: usize) -> String {
         format!("http://127.0.0.1:{}", self.nodes[node].front.port)
     }
 
-    pub(super) fn tell(&self) -> String {
-        self.event_log.tell(self.nodes.iter().map(|node| &node.process))
+    pub(super) fn dump(&self) -> String {
+        self.event_log.dump(self.nodes.iter().map(|node| &node.process))
     }
 
-    /// A call of the one who pushes; see [`Self::call`].
+    /// Makes a call of the sender; see [`Self::call`].
     pub(super) async fn send(
         &self,
         node: usize,
@@ -210,8 +210,8 @@ impl Fixture {
             .await
     }
 
-    /// The answer to a call; `None` where there was none in time, or a node says that it cannot now. Anything but a
-    /// success is wrong, since nobody asks for what must be refused.
+    /// Makes a call. Returns `None` if no answer arrives in time or the node is unavailable. Any other failure is
+    /// reported, because the run makes no invalid calls.
     pub(super) async fn call(
         &self,
         node: usize,
@@ -239,14 +239,14 @@ impl Fixture {
         }
     }
 
-    /// Breaks what a step says, mends it, and leaves it in peace for a while.
+    /// Starts the faults of a step, ends them, and waits for the step's calm.
     pub(super) async fn take(&self, step: &Step) {
         self.event_log
-            .say(&format!("{:?} for {:?}", step.faults, step.lasts));
+            .log(&format!("{:?} for {:?}", step.faults, step.lasts));
         join_all(step.faults.iter().map(|fault| self.break_(*fault))).await;
         tokio::time::sleep(step.lasts).await;
         join_all(step.faults.iter().map(|fault| self.mend(*fault))).await;
-        self.event_log.say("mended");
+        self.event_log.log("mended");
         tokio::time::sleep(step.calm).await;
     }
 
@@ -282,7 +282,7 @@ fn in_tenant(path: &str) -> String {
     format!("/api/v1/tenants/{TENANT}{path}")
 }
 
-/// A member that is a text.
+/// Returns a member that is a text.
 pub(super) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object[member]
         .as_str()

@@ -1,4 +1,4 @@
-//! What must hold of every push, compared with what senders and devices know.
+//! Verdict on every push, from the records of senders and devices.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::device::{Record, rank};
 use super::fixture::{Fixture, NODES, text};
 use super::sender::Sent;
 
-/// Everything is well and everybody there: nothing may wait for longer.
+/// Time limit for the end of all pushes after everything works again.
 const ALL_END_WITHIN: Duration = Duration::from_mins(2);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -20,7 +20,7 @@ pub(super) struct Judge<'a> {
     sent: Vec<Sent>,
 }
 
-/// A push as the admin API shows it at the end, and which of those sent it is.
+/// A push in the admin API at the end of the run, and the sent push that it belongs to.
 pub(super) struct FinalPush {
     pub(super) sent: usize,
     pub(super) push: Value,
@@ -35,7 +35,7 @@ impl<'a> Judge<'a> {
         &self.sent
     }
 
-    /// Returns every push there is once each has ended on each device, or reports those that do not.
+    /// Returns all pushes after each has ended on every device. Reports those that do not end.
     pub(super) async fn wait_for_the_end(&self) -> Vec<FinalPush> {
         let deadline = Instant::now() + ALL_END_WITHIN;
         let mut all = Vec::new();
@@ -56,7 +56,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The ids of the pushes with a trace id, which must be those that the sender was told, or one that nobody was.
+    /// Returns the ids of the pushes with a trace id. They must be the ids that the sender received, or a single id if
+    /// it received none.
     async fn ids_of(&self, sent: &Sent, deadline: Instant) -> BTreeSet<String> {
         let path = format!("/pushes?trace_id={}", sent.trace_id());
         let list = self.get(&path, deadline).await;
@@ -114,7 +115,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The push is what was sent, for those it was sent to.
+    /// Checks that the push has the content and the devices that were sent.
     fn judge_push(&self, ended: &FinalPush, records: &HashMap<usize, &Record>) {
         let (sent, push) = (&self.sent[ended.sent], &ended.push);
         for member in ["trace_id", "action"] {
@@ -135,7 +136,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// How a push ended on a device is what the device said of it, or else that its time ran out.
+    /// Checks that a push ended on a device as the device acknowledged it, or else expired.
     fn judge_target(&self, sent: &Sent, push: &Value, target: &Value, record: &Record) {
         let (id, state) = (text(push, "id"), text(target, "state"));
         let said = record.said.get(id);
@@ -151,7 +152,7 @@ impl<'a> Judge<'a> {
             .any(|receipt| receipt.push["push_id"] == id);
         let is_so = match state {
             "expired" => {
-                // It is expired only where no acknowledgement was taken, not before its time, and told when.
+                // It may expire only without an acknowledgement, after its deadline, and with a time.
                 sent.is_preview()
                     && confirmed.is_empty()
                     && instant(target, "ended_at") >= instant(push, "expires_at")
@@ -179,7 +180,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A sequence of a device names one push.
+    /// Checks that each sequence of a device names one push.
     fn judge_sequences(&self, ended: &[FinalPush]) {
         let mut named: BTreeMap<(&str, i64), &str> = BTreeMap::new();
         for ended in ended {
@@ -196,7 +197,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whatever came to a device was sent to it, with the sequence and the content that it has, each time.
+    /// Checks that every received push was sent to the device, each time with the same sequence and content.
     fn judge_receipts(&self, record: &Record, by_id: &HashMap<&str, &FinalPush>) {
         let device = self.id_of(record.device);
         for receipt in &record.received {
@@ -210,7 +211,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A push as it must come to a device; `None` where it is not for it.
+    /// Returns a push as the device must receive it, or `None` if it is not for the device.
     fn as_delivered(&self, ended: &FinalPush, device: &str) -> Option<Value> {
         let (push, sent) = (&ended.push, &self.sent[ended.sent].body);
         let target = targets(push).find(|target| text(target, "device_id") == device)?;
@@ -239,7 +240,7 @@ pub(super) fn targets(push: &Value) -> impl Iterator<Item = &Value> {
     push["targets"].as_array().into_iter().flatten()
 }
 
-/// A member that is an instant, as microseconds since 1970.
+/// Returns a member that is an instant, as microseconds since the epoch.
 fn instant(object: &Value, member: &str) -> Option<i64> {
     let instant = chrono::DateTime::parse_from_rfc3339(object[member].as_str()?).ok()?;
     Some(instant.timestamp_micros())

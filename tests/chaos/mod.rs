@@ -1,6 +1,5 @@
-//! The chaos run: pushes on their way to simulated devices while nodes, PostgreSQL, the broker and
-//! connections break.
-//! What is done and demanded is told in `docs/chaos.md`.
+//! The chaos run: pushes to simulated devices while nodes, PostgreSQL, the broker and connections fail.
+//! `docs/chaos.md` describes the run and its requirements.
 
 mod connection;
 mod device;
@@ -48,17 +47,17 @@ async fn in_chaos_every_accepted_push_ends_acknowledged_or_reported_expired() {
         .is_ok_and(|tally| tally.is_telling(minutes.is_some()));
     let summary = run.map_or_else(|_| "the run ended early".to_owned(), |tally| tally.to_string());
     assert!(
-        fixture.event_log.is_right() && is_telling,
+        fixture.event_log.has_no_failures() && is_telling,
         "with SLIPWAY_CHAOS_SEED={seed}:\n{}\n{summary}",
-        fixture.tell()
+        fixture.dump()
     );
     eprintln!("seed {seed}: {summary}");
     if env::var_os("SLIPWAY_CHAOS_LOG").is_some() {
-        eprintln!("{}", fixture.tell());
+        eprintln!("{}", fixture.dump());
     }
 }
 
-/// Breaks everything once, or for so long; then heals it, waits until every push has ended, and judges.
+/// Runs every fault once, or faults for a duration. Then ends all faults, waits until every push has ended, and judges.
 async fn run(fixture: &Arc<Fixture>, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Tally {
     let mut devices = JoinSet::new();
     for index in 0..fixture.devices.len() {
@@ -75,7 +74,7 @@ async fn run(fixture: &Arc<Fixture>, rng: &mut fastrand::Rng, minutes: Option<Du
     let mut ended = judge.wait_for_the_end().await;
     fixture.enter(Phase::Over);
     let records = devices.join_all().await;
-    // Until they went home, devices had more to say.
+    // Devices may send acknowledgements until they stop.
     judge.read_again(&mut ended).await;
     judge.judge(&ended, &records);
     Tally::of(&steps, judge.sent(), &ended, &records)
@@ -88,7 +87,7 @@ async fn break_things(fixture: &Fixture, rng: &mut fastrand::Rng, minutes: Optio
         for step in Plan::draw(rng, minutes.is_some()) {
             fixture.take(&step).await;
             done.push(step);
-            if !fixture.event_log.is_right() {
+            if !fixture.event_log.has_no_failures() {
                 return done;
             }
         }

@@ -1,36 +1,36 @@
-//! What breaks, in which order and for how long, from a seed.
+//! Order and duration of faults, from a seed.
 
 use std::time::Duration;
 
 use super::fixture::NODES;
 
-/// Something that breaks for a while.
+/// A temporary fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A node is killed with signal 9, and started again.
+    /// A node is killed with `SIGKILL` and restarted.
     KillNode(usize),
-    /// A node is told to stop, which it does in good order, and started again.
+    /// A node is stopped with `SIGTERM` and restarted.
     StopNode(usize),
-    /// A node hangs (`SIGSTOP`), and goes on.
+    /// A node hangs (`SIGSTOP`) and then continues.
     FreezeNode(usize),
-    /// PostgreSQL's postmaster is killed with signal 9, and started again.
+    /// PostgreSQL's postmaster is killed with `SIGKILL` and restarted.
     KillDatabase,
-    /// The broker is killed with signal 9, and started again. It forgets what it held.
+    /// The broker is killed with `SIGKILL` and restarted. It loses its state.
     KillBroker,
     /// A node's connections to PostgreSQL are cut, and new ones are refused.
     CutDatabase(usize),
     /// All connections to a node are cut, and new ones are refused.
     CutCallers(usize),
-    /// All connections to a node are half open: what either end sends goes nowhere.
+    /// All connections to a node are half open: data of either end is dropped.
     SilenceCallers(usize),
     /// A node's connection to the broker is cut, and new ones are refused.
     CutBroker(usize),
-    /// A node's connection to the broker is half open. The node learns of it by what is not acknowledged or by the
-    /// next keep-alive but one, long after the broker has.
+    /// A node's connection to the broker is half open. The node notices by a missing acknowledgement or at its second
+    /// next keep-alive, long after the broker.
     SilenceBroker(usize),
 }
 
-/// One fault, or two at the same time, and the calm after it.
+/// One fault, or two at the same time, followed by calm.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) faults: Vec<Fault>,
@@ -41,7 +41,7 @@ pub(super) struct Step {
 pub(super) struct Plan;
 
 impl Plan {
-    /// Every fault once, in an order of the seed's. `pairs`: two at a time now and then.
+    /// Returns every fault once, in random order. With `pairs`, some steps have two faults.
     pub(super) fn draw(rng: &mut fastrand::Rng, pairs: bool) -> Vec<Step> {
         let mut faults = every_fault(rng);
         rng.shuffle(&mut faults);
@@ -80,7 +80,7 @@ fn every_fault(rng: &mut fastrand::Rng) -> Vec<Fault> {
 }
 
 impl Fault {
-    /// Whether both can be done and mended at the same time.
+    /// Returns true if both faults can happen at the same time.
     fn is_apart_from(self, other: Self) -> bool {
         let process = |fault| match fault {
             Self::KillNode(node) | Self::StopNode(node) | Self::FreezeNode(node) => Some(node),

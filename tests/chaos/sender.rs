@@ -1,4 +1,4 @@
-//! One who pushes, and sends again, under the same trace id, what was not answered.
+//! A sender of pushes. It repeats an unanswered push with the same trace id.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use tokio::time::sleep;
 
 use super::fixture::{Fixture, NODES, PROJECT, Phase, text};
 
-/// Between two tries of one push.
+/// Interval between two attempts of one push.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 const MOST_DEVICES: usize = 4;
 
-/// A push that was sent, perhaps several times.
+/// A push that was sent, possibly several times.
 pub(super) struct Sent {
     pub(super) body: Value,
-    /// The devices it is for.
+    /// Recipients of the push.
     pub(super) devices: BTreeSet<usize>,
-    /// The ids that answers named: one, if it was answered.
+    /// Ids in the answers: one, if any call was answered.
     pub(super) answered: BTreeSet<String>,
-    /// Calls that were made for it, and those without an answer.
+    /// Number of calls for it, and of calls without an answer.
     pub(super) calls: u64,
     pub(super) unanswered: u64,
 }
@@ -47,7 +47,7 @@ impl Sender {
         Self { fixture, number, rng }
     }
 
-    /// Pushes until calm is ordered.
+    /// Pushes until the calm phase.
     pub(super) async fn work(mut self) -> Vec<Sent> {
         let mut all = Vec::new();
         while self.fixture.phase() == Phase::Chaos {
@@ -97,7 +97,7 @@ impl Sender {
         }
     }
 
-    /// Now and then what was not answered is given up, so that nobody knows whether it was taken.
+    /// Sends a push until it is answered. Sometimes gives up, so that its outcome is unknown.
     async fn send_until_answered(&mut self, sent: &mut Sent) {
         loop {
             let node = self.rng.usize(..NODES);
@@ -111,7 +111,7 @@ impl Sender {
         }
     }
 
-    /// As an impatient client does through a balancer.
+    /// Sends a push twice at once, like an impatient client behind a load balancer.
     async fn send_twice_at_once(&self, sent: &mut Sent) {
         let (one, two) = tokio::join!(self.send(0, &sent.body), self.send(1, &sent.body));
         note(sent, one);

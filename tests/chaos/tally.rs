@@ -1,4 +1,4 @@
-//! What a run came to, in numbers.
+//! Figures of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,13 +14,13 @@ pub(super) struct Tally {
     pushes: usize,
     calls: u64,
     unanswered: u64,
-    /// Pushes that are there though no call for them was answered.
+    /// Number of existing pushes for which no call was answered.
     unknown: usize,
-    /// Targets by the kind of their device, and state.
+    /// Number of targets by kind of device and state.
     states: BTreeMap<(String, String), u64>,
     receipts: usize,
     duplicates: usize,
-    /// Pushes that came to one device over both of its channels.
+    /// Number of pushes that reached one device over both of its channels.
     over_both: usize,
     absences: u64,
     crashes: u64,
@@ -57,8 +57,8 @@ impl Tally {
 }
 
 impl Tally {
-    /// Whether everything happened that the run is about. In a short one nothing need have come over both channels of a
-    /// device.
+    /// Returns true if everything that the run is meant to cover happened. In a short run, no push has to arrive over
+    /// both channels.
     pub(super) fn is_telling(&self, is_long: bool) -> bool {
         let ends = |channel: Channel, is_such: fn(&str) -> bool| {
             let mut states = self.states.keys();
@@ -74,7 +74,7 @@ impl Tally {
     }
 }
 
-/// The channels that each push came over.
+/// Returns the channels over which each push arrived.
 fn channels_by_push(record: &Record) -> Vec<BTreeSet<Channel>> {
     let mut channels: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for receipt in &record.received {

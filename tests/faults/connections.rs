@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL that are too few, all taken, or lead to a server that is no primary any more.
+//! Connections to PostgreSQL: too few, exhausted, or to a server that is no longer the primary.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(40);
 
-/// The same database for a new role that may have so many connections.
+/// Returns a URL of the database for a new role with this limit of connections.
 async fn limited(database: &TestDatabase, connections: u32) -> String {
     let (address, host) = database.url.split_once('?').unwrap();
     let (_, name) = address.rsplit_once('/').unwrap();
@@ -41,7 +41,7 @@ async fn with_too_few_connections_what_is_acknowledged_is_served() {
     let released = merchant.published(CHUKU, 5).await;
     assert_eq!(merchant.offered(1).await, [5]);
 
-    // More callers at a time than there are connections.
+    // More concurrent callers than connections.
     let mut callers = JoinSet::new();
     for number in 0..12 {
         let merchant = merchant.clone();
@@ -107,7 +107,7 @@ async fn writes_follow_the_primary_among_several_hosts() {
     let primary = Proxy::start(cluster.target.clone()).await;
     let standby = Endpoint::Socket(cluster.standby_socket());
     let standby = Proxy::start(Arc::new(Mutex::new(standby))).await;
-    // The standby stands first, and must be passed over.
+    // The standby comes first in the list and must be skipped.
     let url = format!(
         "postgres://slipway@127.0.0.1:{},127.0.0.1:{}/slipway?target_session_attrs=read-write",
         standby.port, primary.port

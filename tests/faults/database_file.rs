@@ -14,7 +14,7 @@ fn tenant(number: i64) -> Value {
     json!({"id": number, "name": format!("Tenant {number}")})
 }
 
-/// A data directory that has had a server with one tenant.
+/// Returns a data directory in which a server with one tenant has run.
 async fn installation() -> TempDir {
     let directory = TempDir::new().unwrap();
     let server = EmbeddedServer::start(directory.path()).await;
@@ -44,7 +44,7 @@ async fn without_the_database_of_its_installation_a_server_refuses_to_start() {
     );
     assert!(!database.exists(), "nothing is made in its place");
 
-    // An orchestrator gives the key; the directory alone shows that there was a database.
+    // An orchestrator supplies the key; only the directory shows that a database existed.
     let key = fs::read_to_string(directory.path().join("secret.key")).unwrap();
     fs::rename(
         directory.path().join("secret.key"),
@@ -136,7 +136,7 @@ async fn while_its_file_is_gone_a_server_refuses_writes_and_makes_no_other() {
     server.until_writes_fail_for(json!("file_missing")).await;
     assert!(!server.database().exists(), "no connection makes it");
 
-    // Another file is not the database, however alike.
+    // A copy with the same content is still a different file.
     fs::copy(&aside, server.database()).unwrap();
     assert_refused(&server, &admin, 3).await;
 
@@ -144,7 +144,7 @@ async fn while_its_file_is_gone_a_server_refuses_writes_and_makes_no_other() {
     server.until_writes_fail_for(Value::Null).await;
     server.make(TENANTS, &admin, &tenant(4)).await;
 
-    // The log holds what was not moved into the database yet.
+    // The write-ahead log holds data that is not in the database file yet.
     let log = directory.path().join("slipway.db-wal");
     fs::rename(&log, &aside).unwrap();
     assert_refused(&server, &admin, 5).await;
@@ -162,7 +162,7 @@ async fn while_its_file_is_gone_a_server_refuses_writes_and_makes_no_other() {
         .open(server.database())
         .and_then(|file| file.set_len(0))
         .unwrap();
-    // The damage or the empty file is noticed first, depending on what is cached.
+    // The server detects the damage or the empty file first, depending on its cache.
     let (status, problem) = server.post(TENANTS, &admin, &tenant(6)).await;
     assert_eq!(
         (status, &problem["code"]),

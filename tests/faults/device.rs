@@ -1,4 +1,4 @@
-//! Devices that ask every node, all the time.
+//! Devices that check at every node continuously.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,12 +14,12 @@ use super::installation::{Installation, Tenant};
 use super::node::{NoAnswer, Node, NodeAnswer, pair_of};
 use super::plan::{APPS, DEVICE_TYPES, STORES, device_id, identifiers, old_name};
 
-/// How often each device task asks.
+/// Interval between two checks of a device task.
 const PACE: Duration = Duration::from_millis(50);
-/// A node answers from memory; only one that is stopped takes longer than a moment.
+/// Time limit for an answer. A node answers from memory; only a stopped node takes longer.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
-/// A check that was answered.
+/// An answered check.
 pub(super) struct Observation {
     pub(super) node: usize,
     pub(super) tenant: i64,
@@ -32,7 +32,7 @@ pub(super) struct Observation {
     pub(super) floor: Option<Pair>,
 }
 
-/// Asks one node again and again, until the runner ends.
+/// Checks at one node repeatedly until the run ends.
 pub(super) async fn keep_asking(
     installation: Arc<Installation>,
     node: Arc<Node>,
@@ -54,7 +54,7 @@ pub(super) async fn keep_asking(
     }
 }
 
-/// One check. `None`: the node was killed meanwhile.
+/// Makes one check. Returns `None` if the node was killed meanwhile.
 pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<Option<Observation>, String> {
     let floor = node.floor(tenant.id);
     let key = Some(tenant.device_key.as_str());
@@ -68,7 +68,10 @@ pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<
     };
     let pair = pair_of(&answer);
     let NodeAnswer {
-        status, body, life, ..
+        status,
+        body,
+        run_number,
+        ..
     } = answer;
     let Some(pair) = pair.filter(|_| status == 200) else {
         return Err(format!(
@@ -76,7 +79,7 @@ pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<
             node.number
         ));
     };
-    node.raise_floor(life, tenant.id, &pair);
+    node.raise_floor(run_number, tenant.id, &pair);
     Ok(Some(Observation {
         node: node.number,
         tenant: tenant.id,
@@ -86,12 +89,12 @@ pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<
         offers: body["data"].clone(),
         msg_code: body["msg_code"].clone(),
         floor: floor
-            .filter(|(floor_life, _)| *floor_life == life)
+            .filter(|(floor_run, _)| *floor_run == run_number)
             .map(|(_, pair)| pair),
     }))
 }
 
-/// Any of a few devices, with anything installed.
+/// Returns a random check of one of a few devices.
 fn any_request(rng: &mut fastrand::Rng) -> Value {
     let app = APPS[rng.usize(..APPS.len())];
     let mut request = json!({
@@ -112,7 +115,7 @@ fn any_request(rng: &mut fastrand::Rng) -> Value {
     match rng.u8(..5) {
         0 => {}
         1 => request["org_info"] = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": store}),
-        // The rest of the way is in the tenant's directory, if it is.
+        // The tenant's directory may hold the other levels.
         _ => request["org_info"] = json!({"l3Code": store}),
     }
     request

@@ -1,4 +1,4 @@
-//! The disk of a SQLite database becomes full under publishes and device records, and has space again.
+//! The disk of a SQLite database fills up during publishes and device records, and has space again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use slipway_test_support::wait::until;
 const RELEASES: &str = "/api/v1/tenants/1/apps/com.hema.pos/releases";
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// What one release manager was answered.
+/// Answers that one release manager received.
 #[derive(Default)]
 struct Publishes {
     acknowledged: Vec<String>,
@@ -56,7 +56,7 @@ async fn keep_publishing(
     publishes
 }
 
-/// Checks of ever new devices, each of which is recorded.
+/// Makes checks of new devices continuously; each device is recorded.
 async fn keep_checking(server: Arc<EmbeddedServer>, key: String, is_over: Arc<AtomicBool>) -> Vec<u16> {
     let mut refused = Vec::new();
     for number in 0.. {
@@ -135,7 +135,7 @@ async fn a_full_disk_loses_no_acknowledged_write_and_no_check() {
     let server = EmbeddedServer::start(&data_dir).await;
     assert_all_there(&server, &admin, &acknowledged).await;
 
-    // A node can also begin while there is no space.
+    // A node must also start while the disk is full.
     disk.fill();
     server.kill();
     let server = EmbeddedServer::start(&data_dir).await;
@@ -157,7 +157,7 @@ async fn assert_all_there(server: &EmbeddedServer, admin: &str, acknowledged: &[
     }
 }
 
-/// Reads the file by another process than the server's.
+/// Reads the file in another process than the server.
 async fn assert_rows_there(database: &Path, acknowledged: usize) {
     let connection = Database::connect(format!("sqlite://{}", database.display()))
         .await

@@ -1,8 +1,8 @@
-//! Every state that the database ever committed, by the pair that names it.
+//! Every state that the database has committed, by its pair.
 //!
-//! `history.sql` makes the database keep them, in the transactions themselves. Before a failover all of them are read
-//! from the server that is about to be lost, so the state of a lost pair stays known too: an answer that names a pair
-//! without a known state is always wrong.
+//! `history.sql` makes the database record the states in the same transactions. Before a failover all of them are read
+//! from the server that will be lost, so the states of lost pairs stay known. An answer that names a pair without a
+//! known state is therefore always wrong.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use sqlx::PgPool;
 use super::state::case_of;
 use slipway_test_support::wait::until;
 
-/// How long the runner itself waits for the database.
+/// Time limit of the runner's own queries.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-/// A pair as the header `Slipway-Revision` names it.
+/// A pair in the form of the header `Slipway-Revision`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
     pub(super) revision: i64,
@@ -36,16 +36,16 @@ impl Pair {
     }
 }
 
-/// What one tenant's answers are made from.
+/// State of one tenant, from which answers are made.
 pub(super) struct State {
     rows: String,
     case: OnceLock<Value>,
-    /// A failover lost it.
+    /// True if a failover lost the state.
     lost: AtomicBool,
 }
 
 impl State {
-    /// The state in the form of the reference resolver's cases.
+    /// Returns the state in the form of the reference resolver's cases.
     pub(super) fn case(&self) -> &Value {
         self.case.get_or_init(|| case_of(&self.rows))
     }
@@ -62,17 +62,17 @@ pub(super) struct History {
     known: Mutex<Known>,
 }
 
-/// What became of looking for a state.
+/// Result of a search for a state.
 pub(super) enum Found {
     State(Arc<State>),
-    /// The database was asked and never had it.
+    /// The database never had the state.
     Never,
-    /// The database cannot be asked now.
+    /// The database is unavailable.
     NotNow,
 }
 
 impl History {
-    /// Teaches the database to remember.
+    /// Installs the recording of states in the database.
     pub(super) async fn begin(pool: PgPool) -> Self {
         sqlx::raw_sql(include_str!("history.sql"))
             .execute(&pool)
@@ -99,13 +99,13 @@ impl History {
             .bind(&pair.head);
         match query.fetch_optional(&self.pool()).await {
             Ok(Some(rows)) => Found::State(self.learn(tenant, pair.clone(), rows)),
-            // A failover may have come in between, which reads everything before it.
+            // A failover may have happened meanwhile. It reads all states before.
             Ok(None) => self.recall(tenant, pair).map_or(Found::Never, Found::State),
             Err(_) => Found::NotNow,
         }
     }
 
-    /// The same, waiting for a database that cannot be asked now. `None`: it never had it.
+    /// Finds a state, waiting while the database is unavailable. Returns `None` if it never existed.
     pub(super) async fn find_surely(&self, tenant: i64, pair: &Pair) -> Option<Arc<State>> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         loop {
@@ -118,7 +118,7 @@ impl History {
         }
     }
 
-    /// The pair of every tenant, as the database has it now.
+    /// Returns the current pair of every tenant in the database.
     pub(super) async fn current(&self) -> BTreeMap<i64, Pair> {
         let query = "SELECT tenant_id, revision, head FROM catalog_revisions";
         let rows: Vec<(i64, i64, String)> = self.read(query).await;
@@ -127,13 +127,13 @@ impl History {
             .collect()
     }
 
-    /// How many commits the database has of all tenants together.
+    /// Returns the number of commits of all tenants.
     pub(super) async fn commit_count(&self) -> i64 {
         let rows: Vec<(i64,)> = self.read("SELECT count(*) FROM faults.history").await;
         rows[0].0
     }
 
-    /// The revisions of each tenant that are missing or stand twice.
+    /// Returns the revisions of each tenant that are missing or duplicated.
     pub(super) async fn gaps(&self) -> Vec<(i64, i64, i64)> {
         self.read(
             "SELECT tenant_id, count(*), max(revision) FROM faults.history GROUP BY tenant_id \
@@ -142,13 +142,13 @@ impl History {
         .await
     }
 
-    /// Lets each commit take up to so long.
+    /// Delays each commit by up to this duration.
     pub(super) async fn slow_commits_down(&self, most: Duration) {
         let slow = sqlx::query("UPDATE faults.pace SET commit_s = $1").bind(most.as_secs_f64());
         slow.execute(&self.pool()).await.unwrap();
     }
 
-    /// Reads all that the database remembers and nobody has looked for yet.
+    /// Reads all recorded states that are not in memory yet.
     pub(super) async fn learn_all(&self) {
         let rows: Vec<(i64, i64, String, String)> = self
             .read("SELECT tenant_id, revision, head, state FROM faults.history")
@@ -158,7 +158,7 @@ impl History {
         }
     }
 
-    /// Waits until no node is connected any more.
+    /// Waits until no node is connected.
     pub(super) async fn is_left_alone(&self) {
         until("the nodes' connections end", Duration::from_mins(1), async || {
             let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slipway'";
@@ -168,7 +168,7 @@ impl History {
         .await;
     }
 
-    /// Goes on with another server; returns how many states were lost.
+    /// Switches to another server. Returns the number of lost states.
     pub(super) async fn fail_over(&self, pool: PgPool) -> usize {
         *self.pool.lock().unwrap() = pool;
         let rows: Vec<(i64, i64, String)> = self
@@ -184,7 +184,7 @@ impl History {
             .count()
     }
 
-    /// Forgets the states that the database can be asked for again.
+    /// Drops the states that can be read from the database again.
     pub(super) fn forget(&self) {
         self.known.lock().unwrap().retain(|_, state| state.is_lost());
     }
@@ -205,7 +205,7 @@ impl History {
         known.entry((tenant, pair)).or_insert_with(state).clone()
     }
 
-    /// Waits for a database that cannot be asked now.
+    /// Runs a query, waiting while the database is unavailable.
     async fn read<T>(&self, query: &'static str) -> Vec<T>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,

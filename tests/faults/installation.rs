@@ -1,4 +1,4 @@
-//! Three nodes, a database, and tenants with everything they need.
+//! Three nodes, a database, and tenants with their credentials.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ pub(super) struct Installation {
     pub(super) nodes: Vec<Arc<Node>>,
     pub(super) tenants: Vec<Tenant>,
     pub(super) history: History,
-    /// Tells the devices to go home.
+    /// Stops the devices.
     pub(super) is_over: AtomicBool,
-    /// Checks whose answer was compared.
+    /// Number of compared answers.
     pub(super) verified: AtomicU64,
-    /// Answers that wait for the database to be compared.
+    /// Number of answers that are waiting for the database to be compared.
     pub(super) unverified: AtomicUsize,
     event_log: EventLog,
 }
@@ -36,7 +36,7 @@ pub(super) struct Installation {
 pub(super) struct Tenant {
     pub(super) id: i64,
     pub(super) device_key: String,
-    /// An administrator's.
+    /// API token of an administrator.
     pub(super) token: String,
 }
 
@@ -60,7 +60,7 @@ impl Installation {
             is_over: AtomicBool::new(false),
             verified: AtomicU64::new(0),
             unverified: AtomicUsize::new(0),
-            event_log: EventLog::begin(),
+            event_log: EventLog::new(),
         };
         until("every node knows every tenant", SET_UP_WITHIN, async || {
             let current = installation.history.current().await;
@@ -70,24 +70,24 @@ impl Installation {
         installation
     }
 
-    pub(super) fn say(&self, what: &str) {
-        self.event_log.say(what);
+    pub(super) fn log(&self, event: &str) {
+        self.event_log.log(event);
     }
 
-    pub(super) fn report(&self, wrong: String) {
-        self.event_log.report(wrong);
+    pub(super) fn report(&self, failure: String) {
+        self.event_log.report(failure);
     }
 
-    pub(super) fn is_right(&self) -> bool {
-        self.event_log.is_right()
+    pub(super) fn has_no_failures(&self) -> bool {
+        self.event_log.has_no_failures()
     }
 
-    /// Everything that helps to understand a failure.
+    /// Returns the events and the last log lines of the nodes, for the message of a failed run.
     pub(super) fn event_log(&self) -> String {
-        self.event_log.tell(self.nodes.iter().map(|node| &***node))
+        self.event_log.dump(self.nodes.iter().map(|node| &***node))
     }
 
-    /// Waits until every node that is up serves what the database has.
+    /// Waits until every running node serves the state of the database.
     pub(super) async fn converge(&self, within: Duration) {
         let current = self.history.current().await;
         let mut differing = Vec::new();
@@ -103,7 +103,7 @@ impl Installation {
         }
     }
 
-    /// What nodes serve that is not what the database has.
+    /// Describes the nodes whose state differs from that of the database.
     async fn differing(&self, current: &BTreeMap<i64, Pair>) -> Vec<String> {
         let mut differing = Vec::new();
         for node in &self.nodes {
@@ -125,7 +125,7 @@ impl Installation {
         differing
     }
 
-    /// Waits until every answer so far has been compared.
+    /// Waits until all answers so far have been compared.
     pub(super) async fn catch_up_with_verifying(&self) {
         until("every answer is compared", Duration::from_mins(2), async || {
             self.unverified.load(Ordering::Relaxed) == 0

@@ -1,4 +1,5 @@
-//! A node that is killed while its database is away goes on where it was, however shortly before it was told.
+//! A node that is killed while its database is down resumes at its last state, even if it received that state just
+//! before.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +16,7 @@ use slipway_test_support::wait::until;
 const TENANT: i64 = 10_000_000;
 const PACKAGE: &str = "com.hema.wms";
 const WITHIN: Duration = Duration::from_mins(1);
-/// What a node has served for this long survives `kill -9`.
+/// State that a node has served for this long must survive `kill -9`.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 const ROUNDS: i64 = 4;
 
@@ -74,7 +75,7 @@ impl Fixture {
         format!("{releases}/{}", made["id"].as_str().unwrap())
     }
 
-    /// The version that a device is offered, and whether the node says that it is stale.
+    /// Returns the version offered to a device, and true if the answer is marked stale.
     async fn offered(&self) -> (Option<i64>, bool) {
         let check = json!({"package_name": PACKAGE, "version_code": 1, "device_id": "PDA001"});
         let answer = self
@@ -86,7 +87,7 @@ impl Fixture {
         (answer.body["data"][0]["version_code"].as_i64(), answer.stale)
     }
 
-    /// Cuts the database off, kills the node and starts it without.
+    /// Cuts off the database, kills the node and restarts it without the database.
     async fn kill_without_database(&self) {
         self.node.proxy.set(Mode::Refuse);
         self.node.kill();
@@ -133,7 +134,7 @@ async fn what_a_node_has_served_survives_a_kill_without_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a_second_before() {
+async fn a_killed_node_serves_nothing_older_than_it_had_served_a_second_before() {
     let fixture = Fixture::set().await;
     let mut version = 10;
     let mut rng = fastrand::Rng::with_seed(13);

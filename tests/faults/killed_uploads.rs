@@ -1,4 +1,4 @@
-//! A node is killed in the middle of an upload: nothing is visible, and what is left is removed later.
+//! A node is killed during an upload: nothing is visible, and leftovers are deleted later.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use slipway_test_support::wait::until;
 
 const ARTIFACTS: &str = "/api/v1/tenants/1/artifacts";
 const WITHIN: Duration = Duration::from_mins(1);
-/// More than one part of a multipart upload.
+/// Longer than one part of a multipart upload.
 const LENGTH: usize = 20_000_000;
 
-/// A node that is killed and started again, and its store.
+/// A node that is killed and restarted, with its artifact store.
 struct Node {
     server: EmbeddedServer,
     settings: Vec<(String, String)>,
@@ -92,7 +92,7 @@ async fn start(data_dir: &Path, settings: &[(String, String)]) -> EmbeddedServer
     EmbeddedServer::try_start_with(data_dir, &settings).await.unwrap()
 }
 
-/// Kills the node while the content arrives. The next upload succeeds, and the leftover is deleted when it is old.
+/// Kills the node while it receives content. The next upload succeeds, and the leftover is deleted when it is old.
 async fn kill_while_receiving(mut node: Node) -> Node {
     let content = vec![3; LENGTH];
     let _connection = node.begin_upload(&content[..LENGTH / 2]).await;
@@ -107,7 +107,7 @@ async fn kill_while_receiving(mut node: Node) -> Node {
     delete_leftovers(node).await
 }
 
-/// Makes the leftovers two days old, and waits until a node that starts has deleted them.
+/// Ages the leftovers by two days, and waits until a new node has deleted them.
 async fn delete_leftovers(mut node: Node) -> Node {
     let leftovers = node.leftovers();
     assert_eq!(leftovers.len(), 1, "the node could not delete its file");
@@ -145,7 +145,7 @@ async fn an_upload_to_a_bucket_that_is_killed_leaves_nothing_visible() {
     let spool = data.path().join("uploads");
     let mut node = Node::start(data.path(), settings, spool).await;
 
-    // While the second part is on its way to the bucket.
+    // The second part is being sent to the bucket.
     service.set(S3Fault::Silent("partNumber=2"));
     let content = vec![4; LENGTH];
     let connection = node.begin_upload(&content).await;
@@ -165,7 +165,7 @@ async fn an_upload_to_a_bucket_that_is_killed_leaves_nothing_visible() {
     node = delete_leftovers(node).await;
     node.server.kill();
 
-    // While the content arrives.
+    // The content is arriving.
     let data = TempDir::new().unwrap();
     let service = S3Server::start().await;
     let mut settings = service.variables();

@@ -1,5 +1,5 @@
-//! The fault runner: three nodes and PostgreSQL, as processes, under writes and checks while all that can break does.
-//! What is done, compared and demanded is told in `docs/faults.md`.
+//! The fault runner: three nodes and PostgreSQL as processes, under writes and checks, while components fail.
+//! `docs/faults.md` describes the run, its comparisons and its requirements.
 
 mod connections;
 mod database_file;
@@ -35,7 +35,7 @@ use self::round::{Fault, Runner};
 use self::verify::keep_verifying;
 use slipway_test_support::cluster::Cluster;
 
-/// Tasks that ask each node.
+/// Number of tasks that check at each node.
 const DEVICES_AT_EACH_NODE: usize = 2;
 const USUAL_SEED: u64 = 8007;
 
@@ -73,14 +73,14 @@ async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() 
     let mut runner = Runner::new(installation.clone(), cluster, rng);
     let rounds = AssertUnwindSafe(run(&mut runner, minutes)).catch_unwind().await;
     installation.is_over.store(true, Ordering::Relaxed);
-    let is_right = rounds.is_ok() && installation.is_right();
-    if is_right {
+    let is_complete = rounds.is_ok() && installation.has_no_failures();
+    if is_complete {
         devices.join_all().await;
         verifier.await.unwrap();
     }
     let summary = runner.summary();
     assert!(
-        is_right && installation.is_right(),
+        is_complete && installation.has_no_failures(),
         "with SLIPWAY_FAULT_SEED={seed}:\n{}\n{summary}",
         installation.event_log()
     );
@@ -90,13 +90,13 @@ async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() 
     }
 }
 
-/// Every fault once, or all of them in ever new orders for so long.
+/// Runs every fault once, or all of them in random orders for a duration.
 async fn run(runner: &mut Runner, minutes: Option<Duration>) {
     let begun = Instant::now();
     loop {
         for fault in runner.shuffled(Fault::ALL) {
             runner.round(fault).await;
-            if !runner.is_right() {
+            if !runner.has_no_failures() {
                 return;
             }
         }

@@ -19,7 +19,7 @@ use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// A pooler that ends with the test.
+/// A pooler that stops at the end of the test.
 struct PgBouncer {
     process: Child,
     url: String,
@@ -27,7 +27,7 @@ struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// `None` where `PgBouncer` is not installed.
+    /// Returns `None` if `PgBouncer` is not installed.
     async fn start(database: &TestDatabase, pool_mode: &str) -> Option<Self> {
         let program = Path::new("/usr/sbin/pgbouncer");
         if !program.exists() {
@@ -36,7 +36,7 @@ impl PgBouncer {
         }
         let (address, sockets) = database.url.split_once("?host=").unwrap();
         let (_, name) = address.rsplit_once('/').unwrap();
-        // Free at this moment, which is as good as it gets: PgBouncer must be told a port.
+        // The port may be taken meanwhile, but PgBouncer cannot choose a free port itself.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .unwrap()
             .local_addr()
@@ -71,7 +71,7 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // `runuser` passes the signal on; SIGKILL would leave its child alone.
+        // `runuser` forwards this signal. SIGKILL would leave its child running.
         let pid = self.process.id().to_string();
         let _ = std::process::Command::new("kill").arg(pid).status();
         let _ = self.process.wait();

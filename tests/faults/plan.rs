@@ -1,21 +1,21 @@
-//! What a release manager does next: one change of a tenant, chosen from the state that it is in, such that it
-//! changes something and can be repeated until it is acknowledged.
+//! The next change of a release manager, chosen from the state of the tenant. It changes something and can be repeated
+//! until it is acknowledged.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::resolve::case::list;
 
-/// The same in every tenant, so that whatever is mixed up between tenants shows.
+/// Equal in every tenant, so that any mix-up between tenants shows.
 pub(super) const APPS: [&str; 2] = ["com.hema.pos", "com.hema.wms"];
 pub(super) const STORES: [&str; 3] = ["8007", "8008", "8009"];
 pub(super) const DEVICE_TYPES: [&str; 2] = ["10013", "10014"];
 const DEVICES: u8 = 12;
-/// An app with so many releases is retired and made anew.
+/// Number of releases after which an app is retired and created again.
 const MOST_RELEASES: usize = 12;
 const REGIONS: [&str; 3] = ["HM-SH", "HM-BJ", "HM-HZ"];
 
-/// The app itself and its parts.
+/// Returns the identifiers of the app itself and its parts.
 pub(super) fn identifiers(app: &str) -> [String; 3] {
     [app.to_owned(), format!("{app}.chuku"), format!("{app}.config")]
 }
@@ -28,11 +28,11 @@ pub(super) fn device_id(rng: &mut fastrand::Rng) -> String {
     format!("PDA{}", rng.u8(..DEVICES))
 }
 
-/// A write, and what must be so once it is acknowledged.
+/// A write, and the condition that must hold after it is acknowledged.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) method: Method,
-    /// Below the tenant.
+    /// Path below the tenant.
     pub(super) path: String,
     pub(super) body: Value,
     pub(super) effect: Effect,
@@ -40,7 +40,7 @@ pub(super) struct Write {
 
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// The object is there, once, and has these fields.
+    /// The object exists exactly once and has these fields.
     Holds(Object, Value),
     Gone(Object),
 }
@@ -49,9 +49,9 @@ pub(super) enum Effect {
 pub(super) enum Object {
     App(String),
     Resource(String, String),
-    /// By app, identifier and version code.
+    /// Release by app, identifier and version code.
     Release(String, String, i64),
-    /// By app, identifier and device.
+    /// Pin by app, identifier and device.
     Pin(String, String, String),
     /// The org directory, as `{"paths": …}`.
     Directory,
@@ -64,7 +64,7 @@ impl Write {
 }
 
 impl Effect {
-    /// Says what is missing in a state, if anything is.
+    /// Describes the missing object or field in a state, if any.
     pub(super) fn missing_in(&self, case: &Value) -> Option<String> {
         match self {
             Self::Gone(object) => {
@@ -118,7 +118,7 @@ impl Object {
     }
 }
 
-/// The next write of a tenant.
+/// Returns the next write of a tenant.
 pub(super) fn next(case: &Value, rng: &mut fastrand::Rng) -> Write {
     if rng.u8(..12) == 0 {
         return directory(case, rng);
@@ -143,7 +143,7 @@ pub(super) fn next(case: &Value, rng: &mut fastrand::Rng) -> Write {
 }
 
 fn directory(case: &Value, rng: &mut fastrand::Rng) -> Write {
-    // Each tenant has its stores in other regions, at other times.
+    // Regions differ between tenants and change over time.
     let paths = loop {
         let path = |store: &&str| json!(["HM", REGIONS[rng.usize(..REGIONS.len())], store]);
         let paths = json!(STORES.iter().map(path).collect::<Vec<_>>());
@@ -169,7 +169,7 @@ fn create_app(name: &str) -> Write {
     }
 }
 
-/// Recalls what is published or paused, one after the other, and then deletes the app.
+/// Recalls published and paused releases one by one, and then deletes the app.
 fn retire(app: &Value) -> Write {
     let is_alive = |release: &&Value| release["state"] == "published" || release["state"] == "paused";
     match list(&app["releases"]).iter().find(is_alive) {

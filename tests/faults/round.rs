@@ -1,4 +1,4 @@
-//! One round: writers at work, something breaks and is mended, and then everything must be as if it had not.
+//! One round: writers write, a component fails and recovers, and then every node must serve the correct state.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,29 +16,29 @@ use slipway_test_support::cluster::Cluster;
 use slipway_test_support::proxy::Mode;
 use slipway_test_support::wait::until;
 
-/// How soon after the end of a fault every node must serve what the database has.
+/// Time after the end of a fault within which every node must serve the state of the database.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(15);
 const WRITERS_END_WITHIN: Duration = Duration::from_secs(90);
-/// How many commits a standby misses at least.
+/// Minimum number of commits that a standby misses.
 const MISSED_COMMITS: i64 = 8;
-/// How long a node without database may take to refuse a write.
+/// Time limit for refusing a write without the database.
 const REFUSE_WITHIN: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing breaks; commits are slow and many.
+    /// Nothing fails; commits are slow and frequent.
     None,
     /// A node's connections to the database are cut, and new ones refused.
     Cut,
     /// A node's connections to the database are half open.
     Silence,
-    /// The database is killed, and started again.
+    /// The database is killed and restarted.
     Crash,
-    /// The database is killed, and a standby that has missed commits takes its place.
+    /// The database is killed, and a standby that has missed commits is promoted.
     FailOver,
-    /// A node is stopped, as on a machine that hangs, and goes on.
+    /// A node is stopped with `SIGSTOP`, as on a hanging machine, and then continues.
     Stop,
-    /// A node is killed, and started again.
+    /// A node is killed and restarted.
     Kill,
 }
 
@@ -90,8 +90,8 @@ impl Runner {
         faults
     }
 
-    pub(super) fn is_right(&self) -> bool {
-        self.installation.is_right()
+    pub(super) fn has_no_failures(&self) -> bool {
+        self.installation.has_no_failures()
     }
 
     pub(super) fn summary(&self) -> String {
@@ -112,7 +112,7 @@ impl Runner {
         self.rounds += 1;
         let pace = [0, 10, 60][self.rng.usize(..3)];
         let pace = if fault == Fault::None { 100 } else { pace };
-        self.installation.say(&format!(
+        self.installation.log(&format!(
             "round {}: {fault:?}, commits take up to {pace} ms",
             self.rounds
         ));
@@ -155,7 +155,7 @@ impl Runner {
         Writers { orders, tasks }
     }
 
-    /// How long things go on as they are.
+    /// Lets the current condition last for a random time.
     async fn a_while(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.rng.u64(300..1_500))).await;
     }
@@ -167,7 +167,7 @@ impl Runner {
             .expect("there are nodes")
             .clone();
         self.installation
-            .say(&format!("{fault:?} begins, for node {} if for one", node.number));
+            .log(&format!("{fault:?} begins, for node {} if for one", node.number));
         match fault {
             Fault::None | Fault::FailOver => self.a_while().await,
             Fault::Cut => self.without_database(&node, Mode::Refuse).await,
@@ -188,10 +188,10 @@ impl Runner {
                 node.start_again().await;
             }
         }
-        self.installation.say(&format!("{fault:?} ends"));
+        self.installation.log(&format!("{fault:?} ends"));
     }
 
-    /// Checks of the node go on all the time, and are compared like all; a write must be refused.
+    /// Runs a node without its database. Its checks continue and are compared, and a write must be refused.
     async fn without_database(&mut self, node: &Node, mode: Mode) {
         node.proxy.set(mode);
         self.a_while().await;
@@ -202,7 +202,7 @@ impl Runner {
         match node.call(Method::PUT, &path, token, &write, REFUSE_WITHIN).await {
             Ok(answer) if answer.status == 503 => {
                 self.installation
-                    .say(&format!("a write was refused after {:?}", answer.took));
+                    .log(&format!("a write was refused after {:?}", answer.took));
             }
             Ok(answer) => self
                 .installation
@@ -215,7 +215,7 @@ impl Runner {
         node.proxy.set(Mode::Open);
     }
 
-    /// Lets the writers finish, and returns where they left each tenant.
+    /// Stops the writers. Returns the last pair of each tenant.
     async fn bring_home(&mut self, mut writers: Writers, give_up: bool) -> Option<Vec<(i64, Option<Pair>)>> {
         writers.orders.stop.store(true, Ordering::Relaxed);
         writers.orders.give_up.store(give_up, Ordering::Relaxed);
@@ -243,7 +243,7 @@ impl Runner {
         let history = &self.installation.history;
         let before = history.commit_count().await;
         self.cluster.leave_standby_behind();
-        self.installation.say("the standby is left behind");
+        self.installation.log("the standby is left behind");
         until("the standby misses commits", Duration::from_mins(1), async || {
             self.installation.history.commit_count().await >= before + MISSED_COMMITS
         })
@@ -253,10 +253,10 @@ impl Runner {
         self.installation.history.is_left_alone().await;
         self.installation.history.learn_all().await;
         self.installation
-            .say("the primary is killed, the standby promoted");
+            .log("the primary is killed, the standby promoted");
         self.cluster.fail_over().await;
         let lost = self.installation.history.fail_over(self.cluster.pool()).await;
-        self.installation.say(&format!("{lost} commits are lost"));
+        self.installation.log(&format!("{lost} commits are lost"));
         assert!(lost > 0, "the standby has missed commits");
         self.lost += lost;
         self.set_proxies(Mode::Open);
@@ -268,9 +268,9 @@ impl Runner {
         }
     }
 
-    /// Demands that all is well again: every node serves what the database has, and that is what the writers left.
+    /// Checks the recovery: every node serves the state of the database, which is the state that the writers left.
     async fn settle(&mut self, written: Option<Vec<(i64, Option<Pair>)>>) {
-        self.installation.say("settles");
+        self.installation.log("settles");
         let installation = &self.installation;
         installation.history.slow_commits_down(Duration::ZERO).await;
         installation.converge(CONVERGE_WITHIN).await;

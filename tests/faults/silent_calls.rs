@@ -1,4 +1,5 @@
-//! Calls whose database connection goes silent: each is answered, and says whether its write may have been done.
+//! Calls whose database connection goes silent. Each is answered, and the answer states whether the write may have been
+//! done.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,11 +16,11 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::proxy::{Mode, Proxy, behind};
 use slipway_test_support::wait::until;
 
-/// The deadline of a use case, and some time for a busy machine.
+/// The deadline of a use case plus a margin for a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(25);
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Any number; the trigger of [`Fixture::block_commits`] takes the same.
+/// Arbitrary number, equal to that in the trigger of [`Fixture::block_commits`].
 const COMMIT_LOCK: &str = "SELECT pg_advisory_lock(13)";
 const DEFERRED_TRIGGER: &str = "
     CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS
@@ -29,7 +30,7 @@ const DEFERRED_TRIGGER: &str = "
     CREATE CONSTRAINT TRIGGER wait_at_commit AFTER INSERT OR UPDATE ON org_directories
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_commit()";
 
-/// A server behind a proxy to its database, and a connection that goes straight there.
+/// A server behind a proxy to its database, and a direct connection to the database.
 struct Fixture {
     app: TestApp,
     proxy: Proxy,
@@ -45,12 +46,12 @@ impl Fixture {
         Self { app, proxy, direct }
     }
 
-    /// Runs statements past the server.
+    /// Runs statements over the direct connection.
     async fn execute(&mut self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&mut self.direct).await.unwrap();
     }
 
-    /// Makes a call whose connection goes silent while it commits. Returns the detail of its answer.
+    /// Makes a call whose connection goes silent during the commit. Returns the detail of its answer.
     async fn detail_after_silent_commit(
         &mut self,
         caller: &Caller,
@@ -70,7 +71,7 @@ impl Fixture {
         problem["detail"].as_str().unwrap().to_owned()
     }
 
-    /// Returns once a session waits for a lock.
+    /// Waits until a session waits for a lock.
     async fn a_session_waits(&mut self) {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         let direct = Arc::new(tokio::sync::Mutex::new(&mut self.direct));
@@ -126,7 +127,7 @@ async fn a_write_that_goes_silent_in_its_transaction_is_answered_as_not_done() {
     assert!(detail.contains("was not done"), "{detail}");
     assert!(took < ANSWERED_WITHIN, "{took:?}");
 
-    // The key is free at once, although the first request was never ended.
+    // The key is free at once, although the first request never completed.
     let again = repeat(&admin, &path, &body).await;
     assert_eq!(again.status, 201, "{}", again.text);
     assert_eq!(again.header("idempotency-replayed"), "");
@@ -150,7 +151,7 @@ async fn a_write_that_goes_silent_in_its_commit_may_have_been_done_and_is_done_o
     assert_eq!(releases["items"].as_array().unwrap().len(), 1);
 }
 
-/// Writes of whole lists run on other threads, with the same deadline.
+/// Writes of complete lists run on other threads, with the same deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_heavy_write_that_goes_silent_in_its_commit_may_have_been_done() {
     let mut fixture = Fixture::start().await;
@@ -182,7 +183,7 @@ async fn a_caller_that_hangs_up_does_not_keep_its_key_reserved() {
     assert_eq!(again.status, 201, "{}", again.text);
 }
 
-/// Every kind of call: reads, sign-ins, device calls, and writes without a transaction of the catalog.
+/// Every kind of call: reads, sign-ins, device calls, and writes without a catalog transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_answered_while_its_connection_is_silent() {
     let mut fixture = Fixture::start().await;
@@ -223,7 +224,7 @@ async fn every_call_is_answered_while_its_connection_is_silent() {
     fixture.app.platform_admin().await;
 }
 
-/// Repeats a request until the database has ended what the first one left.
+/// Repeats a request until the database has ended the session of the first one.
 async fn repeat(caller: &Caller, path: &str, body: &Value) -> Answer {
     let last = Mutex::new(None);
     until("the request is done", Duration::from_secs(40), async || {

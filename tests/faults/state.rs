@@ -1,10 +1,10 @@
-//! From the rows of a tenant to a case of the reference resolver, without a line of the product's code.
+//! Converts a tenant's rows to a case of the reference resolver, without code of the product.
 
 use serde_json::{Map, Value, json};
 
 use crate::resolve::case::list;
 
-/// The case that these rows are, with the ids of releases and pins beside what a case has.
+/// Returns the case of these rows, with the additional ids of releases and pins.
 pub(super) fn case_of(rows: &str) -> Value {
     let rows: Value = serde_json::from_str(rows).expect("the database wrote it");
     let directory = rows["directory"].as_str().map_or(json!([]), parsed);
@@ -49,7 +49,7 @@ fn release_of(mut row: Value) -> Value {
     } else {
         json!(f64::from(i32::try_from(hundredths).expect("at most 10000")) / 100.0)
     };
-    // A release's own key is its id.
+    // The default key of a release is its id.
     let key = row["rollout_key"]
         .as_str()
         .or(row["id"].as_str())

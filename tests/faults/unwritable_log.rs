@@ -1,4 +1,4 @@
-//! A log that cannot be written: a full disk, nobody at the other end, a reader that has stopped reading.
+//! A log that cannot be written: a full disk, a closed pipe, or a reader that has stopped reading.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use slipway_test_support::wait::until;
 const WITHIN: Duration = Duration::from_mins(1);
 const PASSWORD: &str = "correct horse battery staple";
 
-/// `slipway serve` on a database of its own.
+/// `slipway serve` on its own database.
 struct Server {
     process: Child,
     url: String,
@@ -68,7 +68,7 @@ impl Server {
         (status, answer.json().await.unwrap())
     }
 
-    /// Signs in, writes, and looks whether every task runs.
+    /// Signs in, writes, and checks that every task runs.
     async fn works(&self) {
         let login = json!({"username": "admin", "password": PASSWORD});
         let (status, tokens) = self.post("/api/v1/auth/login", "", &login).await;
@@ -110,7 +110,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended already unless the test failed.
+        // The process has already exited unless the test failed.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -187,7 +187,7 @@ impl Server {
     }
 }
 
-/// Reads a log until it says how many lines were dropped. Every line is whole.
+/// Reads a log until it reports the number of dropped lines. Every line must be complete.
 fn told_dropped(log: ChildStderr) -> u64 {
     let lines = BufReader::new(log).lines().map_while(Result::ok);
     lines

@@ -13,15 +13,15 @@ use super::history::Found;
 use super::installation::Installation;
 use crate::resolve::reference;
 
-/// Verifies what the devices were answered, for as long as there are devices. What cannot be verified now, because
-/// the database cannot be asked for the state, waits and is verified when it can.
+/// Verifies the answers of devices until the devices stop. If the database is unavailable, an answer waits until its
+/// state can be read.
 pub(super) async fn keep_verifying(
     installation: Arc<Installation>,
     mut observed: UnboundedReceiver<Observation>,
 ) {
     let mut waiting: Vec<Observation> = Vec::new();
     loop {
-        // Once in a while, so that those that wait get on.
+        // The time limit lets waiting answers be retried.
         let next = tokio::time::timeout(Duration::from_millis(100), observed.recv()).await;
         match next {
             Ok(Some(observation)) => waiting.push(observation),
@@ -44,7 +44,7 @@ pub(super) async fn keep_verifying(
     }
 }
 
-/// `None`: not now.
+/// Verifies one answer. Returns `None` if the state cannot be read now.
 async fn verify(installation: &Installation, observation: &Observation) -> Option<Result<(), String>> {
     let Observation {
         node, tenant, pair, ..
@@ -53,7 +53,7 @@ async fn verify(installation: &Installation, observation: &Observation) -> Optio
         && (floor.revision > pair.revision || (floor.revision == pair.revision && floor != pair))
     {
         match installation.history.find(*tenant, floor).await {
-            // A failover lost it, and the node follows the database back.
+            // A failover lost the state, and the node follows the database back.
             Found::State(state) if state.is_lost() => {}
             Found::NotNow => return None,
             Found::State(_) | Found::Never => {
@@ -86,7 +86,8 @@ async fn verify(installation: &Installation, observation: &Observation) -> Optio
     })
 }
 
-/// Offers with the members of the specification. The device API has one more, which no release of the runner sets.
+/// Returns offers with the members of the specification. The device API has one more, which no release of the runner
+/// sets.
 fn of_reference(offers: &Value) -> Value {
     let mut offers = offers.clone();
     for offer in offers.as_array_mut().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! A release manager of each tenant: one write after the other, each repeated at any node until it is acknowledged.
+//! A release manager of each tenant. It makes one write at a time and repeats it at any node until it is acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,47 +9,47 @@ use super::installation::{Installation, Tenant};
 use super::node::{NoAnswer, Node, NodeAnswer, pair_of};
 use super::plan::{Effect, Write, next};
 
-/// A write that is not answered by then is sent again, elsewhere.
+/// Time limit for an answer, after which the write is repeated at another node.
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
-/// A node that answers a write in less has not given up waiting until it serves it (at two seconds), so it does.
+/// A node waits two seconds until it serves a write. A faster answer therefore means that the node serves it.
 const SERVED_WITHIN: Duration = Duration::from_millis(1_900);
-/// Between two tries of one write.
+/// Interval between two attempts of one write.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// What the runner tells the writers of a round, and hears of them.
+/// Commands to the writers of a round, and their figures.
 #[derive(Default)]
 pub(super) struct Orders {
-    /// No more writes: finish the one at hand.
+    /// Finish the current write and stop.
     pub(super) stop: AtomicBool,
-    /// Not even that.
+    /// Abandon the current write too.
     pub(super) give_up: AtomicBool,
     pub(super) acknowledged: AtomicU64,
-    /// Answers that said no for now, and none at all.
+    /// Number of temporary refusals, and of missing answers.
     pub(super) refused: AtomicU64,
     pub(super) unanswered: AtomicU64,
 }
 
-/// What a try came to.
+/// Result of an attempt.
 enum WriteOutcome {
-    /// Acknowledged, with the pair that the answer named.
+    /// Acknowledged, with the pair in the answer.
     Done(Option<Pair>),
     Again,
     Wrong(String),
 }
 
-/// The only one who writes to its tenant, so that the tenant's state after one write is what the next is chosen from,
-/// and each write advances the revision by exactly one however often it was sent. Only a repeated create of a release
-/// may advance it once more, changing nothing: the answer to it may have to be kept in that transaction.
+/// The only writer of its tenant. The state after one write therefore determines the next, and each write advances the
+/// revision by exactly one, however often it was sent. Only a repeated create of a release may advance it once more
+/// without a change, because its answer may have to be kept in that transaction.
 pub(super) struct Writer {
     pub(super) installation: Arc<Installation>,
-    /// Which of the tenants.
+    /// Index of the tenant.
     pub(super) index: usize,
     pub(super) orders: Arc<Orders>,
     pub(super) rng: fastrand::Rng,
 }
 
 impl Writer {
-    /// Writes until told to stop. Returns the last pair, or `None` when something was wrong or given up.
+    /// Writes until told to stop. Returns the last pair, or `None` after a failure or an abandoned write.
     pub(super) async fn work(mut self) -> Option<Pair> {
         let history = &self.installation.history;
         let mut at = history.current().await.remove(&self.tenant().id)?;
@@ -79,8 +79,8 @@ impl Writer {
         found.ok_or_else(|| format!("{pair:?} was acknowledged and is not in the database"))
     }
 
-    /// Chooses a write, has it acknowledged, and demands that it is committed, once, and that the pair names a state
-    /// that has it. `None`: given up.
+    /// Chooses a write and repeats it until it is acknowledged. It must be committed once, and the pair must name a
+    /// state that contains it. Returns `None` if it was abandoned.
     async fn write_once(&mut self, at: &Pair) -> Result<Option<Pair>, String> {
         let write = next(self.state(at).await?.case(), &mut self.rng);
         let Some((pair, tries)) = self.until_acknowledged(&write).await? else {
@@ -102,12 +102,12 @@ impl Writer {
         }
     }
 
-    /// The pair that has the write, and how often it was sent.
+    /// Returns the pair that contains the write, and the number of attempts.
     async fn until_acknowledged(&mut self, write: &Write) -> Result<Option<(Pair, i64)>, String> {
         for count in 1.. {
             match self.try_once(write, count).await {
                 WriteOutcome::Done(Some(pair)) => return Ok(Some((pair, count))),
-                // A repeat found it done; since nobody else writes to the tenant, what is there now is what it made.
+                // A repeated attempt found it done. There is no other writer, so the current state is its result.
                 WriteOutcome::Done(None) => {
                     let mut current = self.installation.history.current().await;
                     let pair = current.remove(&self.tenant().id);
@@ -136,7 +136,7 @@ impl Writer {
             Err(NoAnswer::TooLate) => {
                 self.orders.unanswered.fetch_add(1, Ordering::Relaxed);
                 let number = node.number;
-                self.installation.say(&format!(
+                self.installation.log(&format!(
                     "node {number} does not answer a write within {ANSWER_WITHIN:?}"
                 ));
                 WriteOutcome::Again
@@ -149,7 +149,7 @@ impl Writer {
             (200 | 201 | 204, _) => {
                 let pair = pair_of(answer);
                 if let Some(pair) = pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
-                    node.raise_floor(answer.life, self.tenant().id, pair);
+                    node.raise_floor(answer.run_number, self.tenant().id, pair);
                 }
                 WriteOutcome::Done(pair)
             }
@@ -157,7 +157,7 @@ impl Writer {
                 self.orders.refused.fetch_add(1, Ordering::Relaxed);
                 WriteOutcome::Again
             }
-            // The first try did it and could not say so.
+            // The first attempt succeeded, but its answer was lost.
             (404, Effect::Gone(_)) | (409, Effect::Holds(..)) if count > 1 => WriteOutcome::Done(None),
             (status, _) => WriteOutcome::Wrong(format!(
                 "node {} answers a write with {status}: {}",

@@ -1,4 +1,4 @@
-//! Cases in the format of `check-cases.json`, turned into what the resolver takes.
+//! Cases in the format of `check-cases.json`, converted to the resolver's input.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::{RawValue, to_raw_value};
@@ -21,7 +21,7 @@ use slipway_domain::catalog::text::{
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, CheckContext, CheckFields, Offer, PublishedApp, RawField, decide, read_check};
 
-/// All that one tenant has, compiled.
+/// State of one tenant, compiled.
 pub(crate) struct CompiledCase {
     apps: Vec<PublishedApp>,
     directory: OrgDirectory,
@@ -43,8 +43,8 @@ impl CompiledCase {
         }
     }
 
-    /// The same with each app read again from what `change` made of what was written of it. The error is the reason
-    /// that an app is refused.
+    /// Replaces each app with one that is read from a changed encoding. `change` changes the encoding. The error is the
+    /// reason for refusing the app.
     pub(crate) fn with_changed_apps(mut self, change: impl Fn(&mut Value)) -> Result<Self, String> {
         for app in &mut self.apps {
             let mut written = serde_json::to_value(&*app).unwrap();
@@ -54,7 +54,7 @@ impl CompiledCase {
         Ok(self)
     }
 
-    /// Answers like a server would, in the form of the cases' `expect` but with every field.
+    /// Answers like a server, in the form of the cases' `expect` but with every field.
     pub(crate) fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
         let served = Served {
             enabled: self.enabled,
@@ -80,7 +80,7 @@ pub(crate) struct Served<'a> {
     pub(crate) app: &'a dyn Fn(&str) -> Option<&'a PublishedApp>,
 }
 
-/// Answers like a server would, in the form of the cases' `expect` but with every field.
+/// Answers like a server, in the form of the cases' `expect` but with every field.
 pub(crate) fn answer(served: &Served<'_>, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
     let request = Request::new(request);
     let mut check = match request.read() {
@@ -103,7 +103,7 @@ pub(crate) fn answer(served: &Served<'_>, request: &Value, now: DateTime<Utc>, s
     json!({"offers": offers, "msg_code": ""})
 }
 
-/// A request's fields as JSON has them; a check borrows from it.
+/// Fields of a request as JSON; a check borrows from them.
 pub(crate) struct Request {
     raw: Vec<Box<RawValue>>,
     texts: Vec<Option<String>>,
@@ -130,7 +130,7 @@ impl Request {
         Self { raw, texts }
     }
 
-    /// The error is the first field that is wrong.
+    /// Reads the check. The error is the first wrong field.
     pub(crate) fn read(&self) -> Result<Check<'_>, String> {
         let given = |index: usize| match &self.texts[index] {
             Some(text) => RawField::Text(text),
@@ -150,14 +150,14 @@ impl Request {
     }
 }
 
-/// An offer as its JSON says.
+/// Converts an offer to JSON.
 fn offer_json(offer: &Offer<'_>) -> Value {
     let mut json = Vec::new();
     JSON.write(offer, &mut json);
     serde_json::from_slice(&json).unwrap()
 }
 
-/// A release's fields with the defaults of the format filled in, as the admin API takes them.
+/// Returns a release's fields with the defaults of the format filled in, in the form of the admin API.
 pub(crate) fn release_with_defaults(release: &Value) -> Value {
     let identifier = release["identifier"].as_str().unwrap();
     let version = release["version_code"].as_i64().unwrap();
@@ -295,7 +295,8 @@ pub(crate) fn state(json: &Value) -> ReleaseState {
     }
 }
 
-/// The release's own key is its id, which a case does not know; the reference takes this text instead.
+/// Builds a rollout. The default key of a release is its id, which a case does not contain; the reference uses this
+/// text instead.
 fn rollout(json: &Value, version_code: i64) -> Rollout {
     let rollout = &json["rollout"];
     let own_key = format!("{}@{version_code}", text(&json["identifier"]));

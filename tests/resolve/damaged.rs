@@ -1,14 +1,14 @@
-//! Apps whose bytes are authentic but wrong. An app is refused when it is read, so that no wrong reference can offer a
-//! release to a device that is excluded from it.
+//! Apps whose bytes are authentic but wrong. Reading refuses such an app, so that no wrong reference can offer a
+//! release to an excluded device.
 
 use serde_json::{Value, json};
 
 use super::case::{CompiledCase, list};
 
-/// Parts that no list of the app has.
+/// Ranges that no list of the app has.
 const OUTSIDE: [(u32, u32); 3] = [(0, 1_000), (1_000, 1_001), (2, 1)];
 
-/// Releases that only some devices are meant to get: one by all that targets a release, one by its allow-list, and an
+/// Returns a case with releases for some devices only: one with every kind of targeting, one with an allow-list, and an
 /// older one of the same resource.
 fn case() -> Value {
     json!({"apps": [{
@@ -36,18 +36,18 @@ fn case() -> Value {
     }]})
 }
 
-/// The app has a single part.
+/// Returns a pointer into the only part of the app.
 fn in_part(pointer: &str) -> String {
     format!("/parts/0{pointer}")
 }
 
-/// Reads the app again after one value was replaced.
+/// Reads the app after one value was replaced.
 fn read_with(pointer: &str, value: &Value) -> Result<CompiledCase, String> {
     let damage = |app: &mut Value| *app.pointer_mut(&in_part(pointer)).expect(pointer) = value.clone();
     CompiledCase::new(&case()).with_changed_apps(damage)
 }
 
-/// Reads the app again after two values were swapped.
+/// Reads the app after two values were swapped.
 fn read_with_swapped((one, other): (&str, &str)) -> Result<CompiledCase, String> {
     CompiledCase::new(&case()).with_changed_apps(|app| {
         let (one, other) = (in_part(one), in_part(other));
@@ -154,7 +154,7 @@ fn a_resource_that_repairs_mismatches_without_digests_is_refused() {
     );
 }
 
-/// Lists are searched by bisection: in another order, an exclusion would not be found.
+/// Lists are searched by bisection, which would miss an exclusion in an unsorted list.
 #[test]
 fn lists_in_another_order_are_refused() {
     for (swapped, name) in [

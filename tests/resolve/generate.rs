@@ -1,7 +1,7 @@
-//! Scenarios: what a tenant has and a check that meets it, in the format of `check-cases.json`.
+//! Scenarios: the state of a tenant and a check on it, in the format of `check-cases.json`.
 //!
-//! Names, versions, codes and times come from a handful of values, so that rules collide. The
-//! catalog is always one that the admin API would have accepted; requests are sometimes malformed.
+//! Names, versions, codes and times are drawn from a handful of values, so that rules collide. The admin API would have
+//! accepted every catalog. Requests are sometimes malformed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -22,12 +22,12 @@ const OLD_NAMES: [&str; 2] = ["com.hema.wms.old", "com.hema.wms.lite"];
 const IDENTIFIERS: [&str; 4] = [APP, "com.hema.wms.chuku", "com.hema.wms.Ruku", "com.alipay.scan"];
 const HIGHEST_CODE: i64 = 12;
 
-/// With the rollout key `edge` the first six have the buckets 0, 1, 4999, 5000, 9998 and 9999.
+/// With the rollout key `edge`, the first six have the buckets 0, 1, 4999, 5000, 9998 and 9999.
 const DEVICES: &str =
     "PDA00443 | PDA08351 | PDA00335 | PDA06926 | PDA25223 | PDA12956 | HM8007PDA001 | 门店-01";
 const DEVICE_TYPES: &str = "10013 | 10021 | kiosk";
 
-/// 8007, 8011 and HM-SH stand under two parents each, and 8007 on two levels.
+/// 8007, 8011 and HM-SH have two parents each, and 8007 is on two levels.
 const ORG_PATHS: [&[&str]; 12] = [
     &["HM", "HM-SH", "8007"],
     &["HM", "HM-SH", "8011"],
@@ -43,7 +43,7 @@ const ORG_PATHS: [&[&str]; 12] = [
     &["SKR", "8007"],
 ];
 
-/// What one tenant has, and one check of it.
+/// State of one tenant, and one check on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub case: Value,
@@ -52,7 +52,7 @@ pub(crate) struct Scenario {
     pub stale: bool,
 }
 
-/// Any scenario.
+/// Generates a scenario.
 pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     let offsets = select(vec![0, 0, -1000, -999, 999, 1000]);
     let stale = select(vec![false, false, false, false, false, false, true]);
@@ -64,7 +64,7 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     })
 }
 
-/// The instant around which everything happens.
+/// Instant around which all times lie.
 fn noon() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_772_416_800)
 }
@@ -74,12 +74,12 @@ fn instant(seconds: i64) -> Value {
     json!(instant.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-/// The choices of a line like `a | b | c`.
+/// Splits a line like `a | b | c` into its choices.
 fn choices(line: &'static str) -> Vec<&'static str> {
     line.split('|').map(str::trim).collect()
 }
 
-/// The elements of a JSON array.
+/// Returns the elements of a JSON array.
 fn all(array: &Value) -> Vec<Value> {
     array.as_array().expect("an array").clone()
 }
@@ -89,7 +89,7 @@ fn all(array: &Value) -> Vec<Value> {
 /// Some members of an object.
 type Members = Map<String, Value>;
 
-/// One of some objects, or none of their members: `absent` times as often as each of the objects.
+/// Generates one of several objects, or an empty one, which is `absent` times as likely as each of them.
 fn some_of(absent: usize, objects: &Value) -> BoxedStrategy<Members> {
     let objects = all(objects)
         .into_iter()
@@ -98,7 +98,7 @@ fn some_of(absent: usize, objects: &Value) -> BoxedStrategy<Members> {
     select(nothing.into_iter().chain(objects).collect::<Vec<_>>()).boxed()
 }
 
-/// One member whose value is drawn, given with a probability.
+/// Generates one member, present with a probability.
 fn member(
     name: &'static str,
     probability: f64,
@@ -127,7 +127,7 @@ fn case() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Another app of the tenant, with a resource of the same name and perhaps a pin of its own.
+/// Generates another app of the tenant, with a resource of the same name and possibly a pin.
 fn other_app() -> impl Strategy<Value = Value> {
     let pins = json!([
         {},
@@ -142,7 +142,7 @@ fn other_app() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What an app is made of, before it is known whether it would have been accepted so.
+/// Unvalidated content of an app.
 #[derive(Debug, Clone)]
 struct AppDraft {
     members: Vec<Members>,
@@ -194,7 +194,7 @@ fn app() -> impl Strategy<Value = Value> {
         })
 }
 
-/// Leaves out of a draft what the admin API would have refused.
+/// Builds an app from a draft, without the parts that the admin API would have refused.
 fn build_app(draft: AppDraft) -> Value {
     let mut releases: Vec<Value> = Vec::new();
     let mut versions: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
@@ -385,7 +385,7 @@ fn rollout() -> impl Strategy<Value = Value> {
     vec![some_of(1, &shares), some_of(2, &keys), some_of(3, &units)].prop_map(object)
 }
 
-/// Level codes from the top, or some of them only.
+/// Generates level codes from the top, or only some of them.
 fn scope() -> impl Strategy<Value = Value> {
     let masks = select(vec![0xff, 0xff, 0xff, 0, 1, 2, 4]);
     (select(ORG_PATHS.to_vec()), 1..=4usize, masks).prop_map(|(path, depth, mask)| {
@@ -486,7 +486,7 @@ fn attribute_rules() -> Vec<Value> {
 
 // ---------------------------------------------------------------------------------- the request
 
-/// What a device wishes to ask, before it is known what there is to ask for.
+/// Abstract request of a device, before the catalog is known.
 #[derive(Debug, Clone)]
 struct Wish {
     package_name: &'static str,
@@ -498,14 +498,14 @@ struct Wish {
     oddity: Option<Oddity>,
 }
 
-/// A version, and how it is written: `#` stands for its digits.
+/// A version and its notation, in which `#` stands for its digits.
 #[derive(Debug, Clone)]
 struct VersionWish {
     code: CodeWish,
     form: &'static str,
 }
 
-/// The version of a recalled release, of the newest published one, of any release, or a number.
+/// Version of a recalled release, of the newest published one, of any release, or a number.
 #[derive(Debug, Clone)]
 enum CodeWish {
     Recalled(Index),
@@ -514,7 +514,7 @@ enum CodeWish {
     Number(i64),
 }
 
-/// An entry of `old_versions`. In the texts `#` stands for what the text is about.
+/// An entry of `old_versions`. In the texts, `#` stands for the respective value.
 #[derive(Debug, Clone)]
 struct EntryWish {
     identifier: &'static str,
@@ -523,7 +523,7 @@ struct EntryWish {
     facts: &'static str,
 }
 
-/// A membership of `org_info`. In the forms `#` stands for the level and `@` for the code.
+/// A membership of `org_info`. In the forms, `#` stands for the level and `@` for the code.
 #[derive(Debug, Clone)]
 struct MembershipWish {
     path: &'static [&'static str],
@@ -535,7 +535,7 @@ struct MembershipWish {
     further: &'static str,
 }
 
-/// How a JSON field is sent.
+/// Encoding of a JSON field.
 #[derive(Debug, Clone)]
 enum Wrapping {
     Plain,
@@ -548,7 +548,7 @@ enum Wrapping {
     Left,
 }
 
-/// A field replaced by something else, mostly by what cannot be read.
+/// Replacement of a field, usually by an invalid value.
 #[derive(Debug, Clone)]
 enum Oddity {
     Replaced(&'static str, Value),
@@ -617,7 +617,7 @@ fn entry_wish() -> impl Strategy<Value = EntryWish> {
         "packageName":"#" | "packageName":"#" | "package_name":"#" | "identifier":"#" |
         "packageName":"com.x","identifier":"#" | "package_name":7,"packageName":"#","identifier":null
     "##;
-    // The empty choice is a version without an object around it; `@` is the release's digest.
+    // The empty choice is a version without an object around it. `@` stands for the release's digest.
     let facts = r#"
         | | "versionCode":# | "version_code":# | "versionCode":#,"version_code":"x" |
         "versionCode":"x","versionCode":# | "versionCode":#,"md5":"@" | "versionCode":#,"md5":"@" |
@@ -689,7 +689,7 @@ fn membership_wish() -> impl Strategy<Value = MembershipWish> {
         )
 }
 
-/// Members of `attributes`: of each row one is sent, or nothing.
+/// Members of `attributes`. At most one of each row is sent.
 const ATTRIBUTES: [&str; 7] = [
     r#"
         | | "model":"PDA-X1" | "model":"PDA-X2" | "model":"pda-x1" | "model":8 | "model":"8" |
@@ -957,7 +957,7 @@ fn send(request: &mut Value, field: &str, wrapping: Wrapping, text: &str) {
     };
 }
 
-/// The version that is wished for; 3 when there is no such release.
+/// Returns the version of an abstract request, or 3 if there is no such release.
 fn code(releases: &[Value], identifier: &str, wish: &VersionWish) -> i64 {
     let codes_of = |is_wanted: fn(&Value) -> bool| -> Vec<i64> {
         let own = releases

@@ -9,7 +9,7 @@ use super::case::CompiledCase;
 use super::generate::{Scenario, scenario};
 use super::reference;
 
-/// `SLIPWAY_GENERATED_CASES` asks for more of them.
+/// Number of cases. `SLIPWAY_GENERATED_CASES` overrides it.
 fn case_count() -> u32 {
     let asked = env::var("SLIPWAY_GENERATED_CASES")
         .ok()

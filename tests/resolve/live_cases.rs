@@ -1,6 +1,6 @@
-//! Catalogs that change step by step: a node that follows the database must answer like the reference after each step.
+//! Catalogs that change step by step. After each step, a node that follows the database must answer like the reference.
 //!
-//! `SLIPWAY_LIVE_CASES` asks for more checks, and `SLIPWAY_LIVE_SEED` for other ones.
+//! `SLIPWAY_LIVE_CASES` sets the number of checks, and `SLIPWAY_LIVE_SEED` the seed.
 
 use std::env;
 use std::str::FromStr;
@@ -46,7 +46,7 @@ on_both_databases!(
 );
 
 const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// Checks after each step, and steps of each catalog.
+/// Number of checks after each step.
 const CHECKS: usize = 10;
 const STEPS: usize = 120;
 
@@ -67,7 +67,7 @@ fn setting<T: FromStr>(name: &str, usual: T) -> T {
     asked.unwrap_or(usual)
 }
 
-/// A catalog as the reference sees it, and what is stored of it.
+/// A catalog in the form of the reference, and its stored form.
 struct Catalog {
     tenant: i64,
     case: Value,
@@ -106,7 +106,7 @@ impl Node {
         Self { sync, live }
     }
 
-    /// Follows the database, and returns an answer to a check.
+    /// Follows the database, and returns the answer to a check.
     fn answer(&self, catalog: &Catalog, scenario: &Scenario) -> Value {
         let Lookup::Found(served) = self.live.tenant(scope(catalog.tenant).tenant()) else {
             panic!("the tenant is served");
@@ -202,7 +202,7 @@ impl Catalog {
         }
     }
 
-    /// Makes one change towards another case, and names it.
+    /// Makes one change towards another case, and returns its name.
     async fn step(&mut self, database: &TestDatabase, rng: &mut Rng, wanted: &Value) -> &'static str {
         let wanted = &wanted["apps"][0];
         let tx = database.db.begin_catalog(scope(self.tenant)).await.unwrap();
@@ -223,13 +223,13 @@ impl Catalog {
         &mut self.case["apps"][0]
     }
 
-    /// Adds a release, or gives an existing version other content.
+    /// Adds a release, or replaces the content of an existing version.
     fn put_release(&mut self, tx: &CatalogTx, rng: &mut Rng, wanted: &Value) -> Step {
         let Some(json) = rng.choice(list(&wanted["releases"])) else {
             return Ok("nothing");
         };
         let mut json = json.clone();
-        // A damaged file is one of an artifact, and these releases have none.
+        // Only artifacts can be damaged, and these releases have none.
         let members = json.as_object_mut().unwrap();
         members.remove("file_damaged");
         if rng.u8(..3) == 0 {
@@ -376,10 +376,10 @@ fn node(path: &Value) -> OrgNode {
     }
 }
 
-/// Resources of the large app, of which each has a release that nothing supersedes.
+/// Number of resources of the large app. Each has a release that nothing supersedes.
 const RESOURCES: usize = 400;
 
-/// Everything that an app answers and holds, whatever parts it has.
+/// Returns all answers and contents of an app, independently of its division into parts.
 fn contents(app: &PublishedApp) -> Vec<String> {
     let mut contents: Vec<_> = app.release_ids().map(|id| id.to_string()).collect();
     contents.sort();
@@ -418,8 +418,8 @@ fn targeted(app: &App, resource: usize, version: i64) -> ReleaseRecord {
     record
 }
 
-/// An app of several parts is reloaded part by part. It equals a compilation from scratch after each step, and so does
-/// what the journal writes of the step.
+/// An app of several parts is reloaded part by part. After each step it equals a compilation from scratch, and so does
+/// the journal's record of the step.
 async fn a_large_app_equals_a_compilation_from_scratch(database: TestDatabase) {
     let db = &database.db;
     let names: Vec<_> = (0..RESOURCES).map(|number| format!("r{number:04}")).collect();
@@ -488,7 +488,7 @@ async fn a_large_app_equals_a_compilation_from_scratch(database: TestDatabase) {
     }
 }
 
-/// Reads the app back from what the journal writes of its change.
+/// Reads the app back from the journal's record of its change.
 fn journaled(app: &PublishedApp, before: &PublishedApp, step: usize) -> PublishedApp {
     let written = serde_json::to_string(&app.change_since(Some(before))).unwrap();
     let change: AppChange = serde_json::from_str(&written).unwrap();

@@ -1,4 +1,4 @@
-//! A node that follows a tenant of which very many apps changed at once.
+//! A node that follows a tenant of which a large number of apps changed at once.
 
 use sea_orm::ConnectionTrait as _;
 use slipway::live::Lookup;

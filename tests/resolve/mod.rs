@@ -1,4 +1,4 @@
-//! The decision: the worked cases, and generated ones against the reference resolver.
+//! The decision: the worked cases, and generated ones compared with the reference resolver.
 
 pub(crate) mod case;
 mod damaged;

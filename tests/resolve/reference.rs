@@ -1,6 +1,5 @@
-//! The rules of a check, section 2 of the design, once more: slow, obvious, and without a line of
-//! the product's code. It decides on the plain JSON of `check-cases.json`, reads every time all
-//! that there is, and remembers nothing.
+//! The rules of a check, section 2 of the design, implemented a second time: slow, obvious, and without code of the
+//! product. It decides on the plain JSON of `check-cases.json`, reads everything each time, and caches nothing.
 
 use std::cmp::Ordering;
 
@@ -57,7 +56,7 @@ pub(crate) fn bucket(rollout_key: &str, unit: &str) -> u64 {
     number % 10_000
 }
 
-/// A check on its way: what was asked, and what it is asked of.
+/// A check in progress: the request, and the state that it is decided on.
 struct Check<'a> {
     case: &'a Value,
     app: &'a Value,
@@ -337,7 +336,7 @@ fn scalar_text(value: &Value) -> String {
     }
 }
 
-/// "numeric rules take numbers in text"; what is no number makes the rule false.
+/// "numeric rules take numbers in text"; any other text makes the rule false.
 fn compare_numbers(sent: &str, wanted: &Value) -> Option<Ordering> {
     let sent = sent.trim();
     if let (Ok(sent), Some(wanted)) = (sent.parse::<i64>(), wanted.as_i64()) {
@@ -436,7 +435,7 @@ fn deciding_pin<'a>(check: &Check<'a>, identifier: &str) -> Option<&'a Value> {
         .map(|(_, pin)| pin)
 }
 
-/// How deep the pin's target is when it is this device's: a node 1 to 5, the device itself 6.
+/// Returns the depth of a pin's target if it matches this device: 1 to 5 for a node, 6 for the device itself.
 fn pin_depth(check: &Check<'_>, pin: &Value) -> Option<usize> {
     if pin["device_id"].is_string() {
         return (pin["device_id"] == check.asked.device_id).then_some(6);
@@ -540,8 +539,7 @@ fn old_package_name<'a>(check: &'a Check<'_>) -> &'a str {
     old_names.first().map_or("", text)
 }
 
-/// "`md5` 32 lower-case hex digits"; a case that gives none means that of the text
-/// `<identifier>:<version_code>`.
+/// "`md5` 32 lower-case hex digits"; the default in a case is that of the text `<identifier>:<version_code>`.
 pub(crate) fn release_md5(release: &Value) -> String {
     let default = || {
         let digest = Md5::digest(format!("{}:{}", text(&release["identifier"]), version(release)));
@@ -550,7 +548,7 @@ pub(crate) fn release_md5(release: &Value) -> String {
     given_or(&release["md5"], default).to_lowercase()
 }
 
-/// The settings of a resource; null, so every default, when there are none.
+/// Returns the settings of a resource. Null, if there are none, means all defaults.
 fn settings<'a>(app: &'a Value, identifier: &str) -> &'a Value {
     let all = list(&app["resources"]);
     all.iter()
@@ -572,7 +570,7 @@ fn state(release: &Value) -> &str {
     release["state"].as_str().unwrap_or("published")
 }
 
-/// `stop`, `rollback` or `removal`; empty when there is no release or it is not recalled.
+/// Returns `stop`, `rollback` or `removal`, or an empty text if there is no release or it is not recalled.
 fn recall_mode(release: Option<&Value>) -> &str {
     match release {
         Some(release) if state(release) == "recalled" => text(&release["recall_mode"]),
@@ -580,7 +578,7 @@ fn recall_mode(release: Option<&Value>) -> &str {
     }
 }
 
-/// The version code of a release or a pin.
+/// Returns the version code of a release or a pin.
 fn version(value: &Value) -> i64 {
     value["version_code"]
         .as_i64()
@@ -595,7 +593,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A text, or the empty text when it is not given.
+/// Returns a text, or the empty text if it is absent.
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }

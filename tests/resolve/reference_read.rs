@@ -1,5 +1,5 @@
-//! Reading a request as section 2 of the design says it under *Reading it*, *What is installed*
-//! and *Fine points*. Slow and obvious on purpose, and without a line of the product's code.
+//! Reading of a request according to section 2 of the design, under *Reading it*, *What is installed* and *Fine
+//! points*. Deliberately slow and obvious, and without code of the product.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ const MOST_MEMBERSHIPS: usize = 8;
 const MOST_ATTRIBUTES: usize = 256;
 const LONGEST_ATTRIBUTE: usize = 256;
 
-/// What a device asks, understood.
+/// A parsed check.
 pub(crate) struct ParsedCheck {
     pub package_name: String,
     pub version_code: i64,
@@ -29,20 +29,20 @@ pub(crate) struct ParsedCheck {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// One mention of an identifier in `old_versions`; the same identifier may be mentioned again.
+/// One mention of an identifier in `old_versions`. An identifier may occur several times.
 pub(crate) struct Entry {
     pub identifier: String,
     pub version_code: i64,
     pub md5: Option<String>,
 }
 
-/// The codes of one membership, `l1Code` first; a level that was not given is `None`.
+/// Codes of one membership, `l1Code` first. An absent level is `None`.
 pub(crate) type Levels = [Option<String>; 5];
 
-/// A field that cannot be read. The answer names the field only, so nothing more is kept.
+/// An invalid field. The answer names only the field, so nothing else is kept.
 struct Wrong;
 
-/// Reads the fields in the order of the design; the error is the name of the first bad one.
+/// Reads the fields in the order of the design. The error is the name of the first invalid one.
 pub(crate) fn read(request: &Value) -> Result<ParsedCheck, &'static str> {
     Ok(ParsedCheck {
         package_name: package_name(&request["package_name"]).map_err(|Wrong| "package_name")?,
@@ -119,7 +119,7 @@ fn old_versions(sent: &Value) -> Result<Vec<Entry>, Wrong> {
     }
 }
 
-/// An object with any of the keys of an entry is one entry, otherwise it is a map.
+/// Returns true if an object has any of the keys of an entry. Otherwise it is a map.
 fn is_one_entry(members: &Members) -> bool {
     [
         "packageName",
@@ -169,7 +169,7 @@ fn map_member((identifier, node): &(String, Node)) -> Result<Entry, Wrong> {
     })
 }
 
-/// `versionCode`, else `version_code`: the first that is present decides.
+/// Returns `versionCode`, or else `version_code`: the first one present decides.
 fn entry_version(members: &Members) -> Result<i64, Wrong> {
     match (last(members, "versionCode"), last(members, "version_code")) {
         (Some(version), _) | (None, Some(version)) => integer(version),
@@ -328,7 +328,7 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-/// The last member of that name.
+/// Returns the last member of that name.
 fn last<'a>(members: &'a Members, key: &str) -> Option<&'a Node> {
     members
         .iter()
@@ -346,7 +346,7 @@ fn plain(value: &Value) -> Result<Node, Wrong> {
     parse(&value.to_string())
 }
 
-/// JSON in which a repeated key stays visible, and a number keeps its text.
+/// JSON that preserves repeated keys and the text of numbers.
 enum Node {
     Null,
     Bool(bool),
@@ -358,7 +358,7 @@ enum Node {
 
 type Members = [(String, Node)];
 
-/// One level at a time: the pieces stay text until their turn.
+/// Parses one level. The pieces stay text until they are needed.
 fn node_of(raw: &RawValue) -> Result<Node, Wrong> {
     let text = raw.get();
     match text.chars().next().ok_or(Wrong)? {

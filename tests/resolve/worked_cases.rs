@@ -1,4 +1,4 @@
-//! The worked cases of the rules, in the resolver. `tests/api/worked_cases.rs` runs them over HTTP, refusals included.
+//! The worked cases of the rules, in the resolver. `tests/api/worked_cases.rs` runs them over HTTP, including refusals.
 
 use serde_json::{Value, json};
 use slipway_domain::catalog::rollout::{Share, bucket};
@@ -19,7 +19,7 @@ fn the_worked_cases_are_answered_as_written() {
             for action in list(&check["do"]) {
                 apply(&mut state, action);
             }
-            // Tenants and the gateway's ways of naming one are not the resolver's.
+            // The resolver does not handle tenants or the gateway's notations for them.
             let about_the_tenant = ["unknown", "other"]
                 .iter()
                 .any(|tenant| check["tenant"] == *tenant);
@@ -58,7 +58,7 @@ fn the_bucket_vectors_hold() {
     }
 }
 
-/// Blanks after a text until it has the length that `pad` gives.
+/// Pads a text with blanks to the length in `pad`.
 pub(crate) fn padded(check: &Value) -> Value {
     let mut request = check["request"].clone();
     for (field, bytes) in check["pad"].as_object().into_iter().flatten() {
@@ -69,7 +69,7 @@ pub(crate) fn padded(check: &Value) -> Value {
     request
 }
 
-/// Compares the members that the case gives.
+/// Compares the members that the case specifies.
 pub(crate) fn assert_expected(expected: &Value, answer: &Value, context: &str) {
     for member in ["error", "field", "msg_code"] {
         if !expected[member].is_null() {
@@ -98,7 +98,7 @@ pub(crate) fn assert_expected(expected: &Value, answer: &Value, context: &str) {
     }
 }
 
-/// What an administrator does before a check, applied to the case itself. What must be refused changes nothing.
+/// Applies an administrator's action before a check to the case itself. A refused action changes nothing.
 fn apply(state: &mut Value, action: &Value) {
     if action["expect"] == "refused" {
         return;

@@ -1,4 +1,4 @@
-//! Transactions that did not end as they should: nothing that is acknowledged afterwards is lost.
+//! Transactions that end abnormally: no later acknowledged write is lost.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use slipway_test_support::on_both_databases;
 
 on_both_databases!(what_is_written_after_given_up_transactions_is_there);
 
-/// At most as many as a pool of SQLite has.
+/// At most the size of a SQLite pool.
 const CONNECTIONS: usize = 8;
 const TTL: TimeDelta = TimeDelta::minutes(5);
 
@@ -34,7 +34,7 @@ async fn on_each_connection(db: &Db, statement: &str) {
     }
 }
 
-/// Some by a transaction, the others by a statement alone. Returns the names of those that were acknowledged.
+/// Writes in transactions and in single statements. Returns the names of the acknowledged writes.
 async fn write_some(db: &Db, round: &str) -> Vec<String> {
     let writes = (0..2 * CONNECTIONS).map(async |number| {
         let name = format!("{round}-{number}");
@@ -49,7 +49,7 @@ async fn write_some(db: &Db, round: &str) -> Vec<String> {
     join_all(writes).await.into_iter().flatten().collect()
 }
 
-/// Drops a future at its turn of this number, unless it is done by then.
+/// Drops a future after this number of polls, unless it is done by then.
 async fn give_up_at(turn: usize, future: impl Future<Output = Result<(), StorageError>>) {
     let mut future = pin!(future);
     let mut turns = 0;
@@ -81,12 +81,12 @@ async fn what_is_acknowledged_after_a_full_database_is_there() {
     db.migrate().await.unwrap();
     let mut acknowledged = write_some(db, "before").await;
     for round in 0..3 {
-        // Below its size is as much as its size.
+        // A limit below the current size means the current size.
         on_each_connection(db, "PRAGMA max_page_count = 1").await;
         let large = "x".repeat(1 << 20);
         let attempts = (0..CONNECTIONS).map(async |number| {
             let name = format!("large-{round}-{number}");
-            // Whether it is refused depends on the connection: one that was closed came back without the limit.
+            // The outcome depends on the connection: a reopened connection does not have the limit.
             let is_refused = set(db, &name, &large).await.is_err();
             // The driver's count may be wrong now; then its rollback leaves a transaction open.
             if let Ok(tx) = db.begin().await {
@@ -111,14 +111,14 @@ async fn what_is_acknowledged_after_a_full_database_is_there() {
     assert_there(&database.another_node().await, &acknowledged).await;
 }
 
-/// A caller that goes away ends its write at any moment, also between the beginning that was sent and its answer.
+/// A caller that disconnects drops its write at any moment, even between sending `BEGIN` and receiving the answer.
 async fn what_is_written_after_given_up_transactions_is_there(database: TestDatabase) {
     let db = &database.db;
     db.migrate().await.unwrap();
     let mut acknowledged = Vec::new();
     for number in 0..400 {
         give_up_at(number % 20, set(db, "given-up", "?")).await;
-        // The pool hands out its connections in turn: not always the same to the same kind of write.
+        // The pool hands out its connections in turn. This varies the connection of each kind of write.
         for write in 0..=number % 3 {
             let name = format!("after-{number}-{write}");
             if let Ok(true) = leases::try_acquire(db, &name, "holder", now(), TTL).await {

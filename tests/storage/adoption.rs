@@ -1,4 +1,4 @@
-//! Steps of counts of devices, and the days that they result in.
+//! Steps of counting devices, and the resulting days.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use slipway::storage::adoption::{self, HistorySelection};
@@ -58,7 +58,7 @@ async fn write(db: &Db, app: Option<AppId>, installs: &[(&str, &str, i64, i64)])
     tx.commit().await.unwrap();
 }
 
-/// The counts of all steps together, and the number of steps.
+/// Returns the sums of all steps, and the number of steps.
 async fn count(db: &Db, installs: u64) -> (Vec<(String, i64, u64)>, usize) {
     let mut counts = std::collections::BTreeMap::new();
     let (mut last, mut steps) = (None::<String>, 0);
@@ -97,7 +97,7 @@ async fn steps_count_each_install_once(database: TestDatabase) {
     let expected: Vec<_> = [(APP, 5, 2), (APP, 6, 1), (PART, 1, 2), (PART, 2, 1)]
         .map(|(resource, version, devices)| (resource.to_owned(), version, devices))
         .into();
-    // The installs of a device are counted together, and the last step is empty if the one before it was full.
+    // The installs of a device are counted in one step, and the last step is empty if the one before it was full.
     for (installs, steps) in [(1, 5), (2, 3), (3, 3), (6, 2), (7, 1), (10_000, 1)] {
         assert_eq!(count(db, installs).await, (expected.clone(), steps), "{installs}");
     }

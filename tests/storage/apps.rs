@@ -23,7 +23,7 @@ async fn apps_are_found_by_their_current_name_with_the_old_ones(database: TestDa
     let db = &database.db;
     prepare_tenant(db, 1).await;
     let mut wms = app("com.hema.wms");
-    // Not in the order of the alphabet: the first old name is the one that answers give.
+    // Not in alphabetical order: answers contain the first old name.
     wms.old_package_names = vec![package("com.hema.z"), package("com.hema.a")];
     wms.icon_url = Some(Url::parse("https://files.example/i.png").unwrap());
     change(db, 1, async |tx| {
@@ -51,7 +51,7 @@ async fn apps_are_found_by_their_current_name_with_the_old_ones(database: TestDa
     })
     .await;
     assert_eq!(found("com.hema.wms").await, Some(wms));
-    // Nobody has the name any more.
+    // The name is free again.
     let other = app("com.hema.z");
     change(db, 1, async |tx| {
         apps::insert(tx, other.clone(), now()).await.map(drop)
@@ -86,7 +86,7 @@ async fn names_are_unique_in_a_tenant(database: TestDatabase) {
 
 async fn lists_are_sorted_bytewise_in_pages(database: TestDatabase) {
     let db = &database.db;
-    // A locale would put 'a' before 'B' and pass over punctuation.
+    // A locale would sort 'a' before 'B' and ignore punctuation.
     let sorted = ["B.a", "a-b", "a.B", "a.b", "a:b", "aa", "a_b"];
     let mut expected = sorted.to_vec();
     expected.sort_unstable();

@@ -1,4 +1,4 @@
-//! Artifacts: their rows, the space that they use, and the releases that refer to them.
+//! Artifacts: their rows, their disk space, and the releases that refer to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait as _;

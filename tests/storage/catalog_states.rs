@@ -1,4 +1,4 @@
-//! What a node follows the catalog by.
+//! States by which a node follows the catalog.
 
 use slipway::storage::catalog_states::{AppRows, TenantRows};
 use slipway::storage::credentials::app_keys::{SealedSecret, SealedSecrets};

@@ -1,4 +1,4 @@
-//! Catalog transactions: what they advance, and that none is lost.
+//! Catalog transactions: the revisions that they advance, and their isolation.
 
 use slipway::storage::credentials::app_keys::SealedSecret;
 use slipway::storage::releases::ReleaseSelection;
@@ -47,7 +47,7 @@ async fn app_revision(db: &Db, id: AppId) -> CatalogRevision {
     rows.unwrap().remove(0).revision
 }
 
-/// Runs one change and checks that the tenant's revision is the next one, as the commit said it.
+/// Runs one change and checks that it advances the tenant's revision by one, to the value that the commit returns.
 async fn assert_advances(
     db: &Db,
     write: impl AsyncFnOnce(&slipway::storage::CatalogTx) -> Result<(), StorageError>,
@@ -164,7 +164,7 @@ async fn what_is_not_committed_changes_nothing(database: TestDatabase) {
     assert_eq!(page.items, []);
 }
 
-/// Each task reads what is there, decides on it, and writes: if two did so at once, a name would be lost.
+/// Each task reads the state, decides, and writes. Without serialization, a name would be lost.
 async fn concurrent_changes_of_one_tenant_come_one_after_the_other(database: TestDatabase) {
     const TASKS: usize = 8;
     const CHANGES: usize = 5;

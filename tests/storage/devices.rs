@@ -1,4 +1,4 @@
-//! Devices, and what is installed on them.
+//! Devices, and their installed versions.
 
 use chrono::TimeDelta;
 use slipway::storage::Db;
@@ -102,7 +102,7 @@ async fn what_a_check_leaves_out_stays(database: TestDatabase) {
     );
 }
 
-/// More rows than one statement binds on SQLite.
+/// More rows than one statement can bind on SQLite.
 async fn many_devices_are_written_at_once(database: TestDatabase) {
     let db = &database.db;
     prepare_tenant(db, 1).await;
@@ -143,7 +143,7 @@ async fn only_new_devices_of_checks_are_counted(database: TestDatabase) {
     assert_eq!(count(2, 0).await, 0);
 }
 
-/// In opposite orders; a circle of waiting would end one of them.
+/// The nodes write in opposite orders, which could deadlock.
 async fn two_nodes_write_the_same_devices_at_once(database: TestDatabase) {
     prepare_tenant(&database.db, 1).await;
     let mut nodes = tokio::task::JoinSet::new();

@@ -1,4 +1,4 @@
-//! Releases that a check can depend on. They alone are loaded, and checks are answered as if all were.
+//! Releases that a check can depend on. Only these are loaded, and checks are answered as if all were.
 
 use fastrand::Rng;
 use sea_orm::ConnectionTrait;
@@ -151,7 +151,7 @@ async fn a_release_supersedes_those_that_require_its_level_or_more(database: Tes
         insert(db, record).await;
     }
     insert(db, published(&wms, 81)).await;
-    // Too many levels to look at each: above the sixteenth, which version 21 requires, everything is loaded.
+    // Too many levels to examine each. Above the sixteenth, which version 21 requires, everything is loaded.
     let loaded: Vec<_> = [2, 3, 5].into_iter().chain(22..=81).collect();
     assert_eq!(loaded_versions(db, &wms).await, loaded);
 }
@@ -202,7 +202,7 @@ async fn a_pin_brings_back_what_it_allows(database: TestDatabase) {
     assert_eq!(loaded_versions(db, &wms).await, [3, 4, 7, 9]);
     change(db, 1, async |tx| pins::delete(tx, &ceiling).await.map(drop)).await;
     assert_eq!(loaded_versions(db, &wms).await, [7, 9]);
-    // However many there are.
+    // Independent of their number.
     for code in 10..=80 {
         insert(db, published(&wms, code)).await;
     }
@@ -220,7 +220,7 @@ async fn execute(database: &TestDatabase, statement: &str) {
     raw.execute_unprepared(statement).await.unwrap();
 }
 
-/// During a rolling deploy a node of an older version may write. It does not compute the flags.
+/// During a rolling deploy, a node of an older version may write. It does not compute the flags.
 async fn flags_that_another_version_left_behind_are_not_trusted(database: TestDatabase) {
     let db = &database.db;
     let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
@@ -248,7 +248,7 @@ async fn flags_that_another_version_left_behind_are_not_trusted(database: TestDa
     assert_eq!(loaded_versions(db, &wms).await, [1, 2]);
 }
 
-/// The text of a script must not grow with the number of resources.
+/// The length of a script must not grow with the number of resources.
 #[tokio::test]
 async fn flags_of_many_resources_are_computed_in_several_round_trips() {
     let database = TestDatabase::postgres().await;
@@ -321,7 +321,7 @@ fn random_pin(rng: &mut Rng, app: &App) -> Pin {
     pin
 }
 
-/// One change of the catalog as the admin API could make it.
+/// Makes one change of the catalog that the admin API permits.
 async fn random_step(db: &Db, rng: &mut Rng, app: &App, known: &mut Vec<Versioned<ReleaseRecord>>) {
     if rng.u8(..4) == 0 {
         pin(db, random_pin(rng, app)).await;
@@ -343,7 +343,7 @@ async fn random_step(db: &Db, rng: &mut Rng, app: &App, known: &mut Vec<Versione
     }
 }
 
-/// Answers to every device with every installed version.
+/// Returns the answers to every device with every installed version.
 fn answers(app: &PublishedApp) -> Vec<String> {
     let mut answers = Vec::new();
     for device in ["D1", "D2", "D3"] {
@@ -463,7 +463,7 @@ async fn a_contradicting_name_is_found_among_all(database: TestDatabase) {
         insert(db, named(&wms, code, name, state)).await;
     }
     find_contradictions(db, &wms).await;
-    // The same for releases that an older version of the program wrote.
+    // The same for releases written by an older version of the program.
     execute(&database, "UPDATE releases SET version_order = NULL").await;
     find_contradictions(db, &wms).await;
 }

@@ -1,4 +1,4 @@
-//! Creates that are asked for again.
+//! Repeated creates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +110,7 @@ async fn a_completed_key_answers_as_before(database: TestDatabase) {
     let id = reserved(db).await;
     complete_in_tx(db, id).await.unwrap();
     assert_eq!(reserve_after(db, TimeDelta::hours(23)).await, answered());
-    // Too late to take it back.
+    // Too late to release the key.
     release(db, &key(), id).await.unwrap();
     assert_eq!(reserve_after(db, TimeDelta::hours(23)).await, answered());
 }
@@ -152,7 +152,7 @@ async fn expired_answers_are_forgotten(database: TestDatabase) {
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(48)).await.unwrap(), 1);
 }
 
-/// Otherwise a release of the key would be tried for as long as the reservation could last.
+/// Otherwise the release of the key would be retried for as long as the reservation could last.
 async fn a_refused_reservation_is_not_possibly_committed(database: TestDatabase) {
     let db = &database.db;
     db.migrate().await.unwrap();
@@ -199,7 +199,7 @@ async fn a_refused_script_is_not_repeated() {
     assert_eq!(attempts(&proxy), 1);
 }
 
-/// A slow database would have to do everything twice.
+/// Abandoning it would make a slow database do everything twice.
 #[tokio::test]
 async fn a_slow_query_is_not_abandoned() {
     let database = TestDatabase::postgres().await;

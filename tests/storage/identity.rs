@@ -139,7 +139,7 @@ async fn sessions_end(database: TestDatabase) {
     sessions::insert(&tx, session.clone()).await.unwrap();
     assert_eq!(sessions::delete_of_user(&tx, session.user).await.unwrap(), 1);
     assert!(!sessions::delete(&tx, session.id).await.unwrap());
-    // They go with the person.
+    // They are deleted with the person.
     sessions::insert(&tx, session.clone()).await.unwrap();
     users::delete(&tx, scope(1), session.user).await.unwrap();
     assert!(sessions::find(&tx, session.id).await.unwrap().is_none());

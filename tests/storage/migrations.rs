@@ -1,4 +1,4 @@
-//! Bringing the schema up and taking it back.
+//! Applying and reverting the schema's migrations.
 
 use slipway::storage::{Durability, StorageError, connect, tenants};
 
@@ -74,7 +74,7 @@ async fn the_database_answers_a_ping(database: TestDatabase) {
     database.db.ping().await.unwrap();
 }
 
-/// Notes a migration as applied, in the table that sea-orm keeps.
+/// Records a migration as applied, in the table of sea-orm.
 async fn note_a_migration(url: &str, name: &str) {
     use sea_orm::ConnectionTrait;
     let connection = sea_orm::Database::connect(url).await.unwrap();

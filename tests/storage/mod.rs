@@ -1,4 +1,4 @@
-//! What storage promises, on both databases.
+//! Guarantees of the storage layer, on both databases.
 
 mod abandoned;
 mod adoption;

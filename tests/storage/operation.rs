@@ -37,7 +37,7 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         after: Some(JsonText::of(&json!({"nul": "\u{0}"}))),
         request_id: None,
     };
-    // The tenant need not exist (any more).
+    // The tenant need not exist, or no longer.
     let events = [
         event(Some(1), "create"),
         event(Some(2), "other"),

@@ -33,7 +33,7 @@ on_both_databases!(
     each_target_is_due_for_the_broker_again_in_its_own_time,
     a_target_that_cannot_be_read_holds_up_no_other,
     what_was_acknowledged_was_delivered_by_then,
-    what_was_delivered_before_an_older_acknowledgement_was_delivered_by_then,
+    an_acknowledgement_older_than_its_delivery_moves_the_delivery_back,
     followers_see_what_changed_and_what_is_open,
     old_pushes_are_removed_unless_they_are_open,
 );
@@ -83,7 +83,7 @@ async fn prepare(db: &Db, device_ids: &[&str]) {
     tx.commit().await.unwrap();
 }
 
-/// As the service accepts one.
+/// Queues a push like the service.
 async fn queue(db: &Db, push: &Push, device_ids: &[&str]) {
     let tx = db.begin().await.unwrap();
     pushes::insert(&tx, scope(1), push).await.unwrap();
@@ -353,7 +353,7 @@ async fn what_runs_out_expires_once(database: TestDatabase) {
     assert_eq!(push_targets::expire_due(db, at(11), 10).await.unwrap(), []);
     assert_eq!(states(db, &push).await, [Expired, Received, Expired]);
     assert_eq!(targets(db, &push).await[0].ended_at, Some(at(10)));
-    // It arrived all the same.
+    // It has arrived nevertheless.
     assert_eq!(
         acknowledge(db, "A", &push, Acknowledgement::Received).await,
         Some((Expired, Received))
@@ -377,7 +377,7 @@ async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
         .await
         .unwrap();
     assert!(open.is_empty());
-    // It was being handed over all the same; that is written late.
+    // Its delivery had begun and is recorded late.
     assert_eq!(
         acknowledge(db, "C", &push, Acknowledgement::Received).await,
         Some((Withdrawn, Received))
@@ -418,7 +418,7 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
     assert_eq!(again.claimed.len(), 100);
 }
 
-/// The devices that are due at second `now`, each again after as many seconds as its sequence says.
+/// Claims the devices that are due at second `now`. Each is due again after as many seconds as its sequence.
 async fn claim(db: &Db, now: i64) -> Vec<String> {
     let next_due_at = |target: &TargetRecord, _: &Push| at(now + target.key.sequence);
     let claim = push_targets::claim_due_for_mqtt(db, at(now), next_due_at, 10).await;
@@ -441,7 +441,7 @@ async fn each_target_is_due_for_the_broker_again_in_its_own_time(database: TestD
     assert_eq!(claim(db, 0).await, [""; 0]);
     assert_eq!(claim(db, 1).await, ["A"]);
     assert_eq!(claim(db, 2).await, ["A", "B"]);
-    // What could not be published is due at once, but not what needs it no more.
+    // A push that could not be published is due at once, unless it is no longer needed.
     let all = keys(&targets(db, &push).await);
     push_targets::release_for_mqtt(db, &all, at(2)).await.unwrap();
     assert_eq!(claim(db, 2).await, ["A", "B"]);
@@ -480,8 +480,8 @@ async fn what_was_acknowledged_was_delivered_by_then(database: TestDatabase) {
     assert_eq!(target.channel, Some(Channel::Mqtt));
 }
 
-/// The acknowledgement took its time before the delivery, and its turn after it.
-async fn what_was_delivered_before_an_older_acknowledgement_was_delivered_by_then(database: TestDatabase) {
+/// The acknowledgement's time is before the delivery, but it is written after it.
+async fn an_acknowledgement_older_than_its_delivery_moves_the_delivery_back(database: TestDatabase) {
     let db = &database.db;
     prepare(db, &["A"]).await;
     let push = push(None, 0);
@@ -530,7 +530,7 @@ async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {
 async fn old_pushes_are_removed_unless_they_are_open(database: TestDatabase) {
     let db = &database.db;
     prepare(db, &["A", "B"]).await;
-    // They expire at the minutes 10, 11, 12 and 20.
+    // They expire at minutes 10, 11, 12 and 20.
     let all = [push(None, 0), push(None, 1), push(None, 2), push(None, 10)];
     let [received, open, withdrawn, young] = &all;
     for push in &all {

@@ -1,4 +1,4 @@
-//! Values to store, with obvious defaults.
+//! Sample values for storage.
 
 use chrono::{DateTime, Utc};
 use slipway::storage::{CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
@@ -17,7 +17,7 @@ use slipway_domain::catalog::text::{
 };
 use slipway_domain::catalog::version::VersionCode;
 
-/// An instant with more digits than a database keeps.
+/// Returns an instant with more digits than a database stores.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 123_456_789).unwrap()
 }
@@ -123,7 +123,7 @@ pub(crate) async fn change(
     tx.commit().await.unwrap()
 }
 
-/// A migrated database with one tenant.
+/// Prepares a migrated database with one tenant.
 pub(crate) async fn prepare_tenant(db: &Db, number: i64) -> CatalogRevision {
     db.migrate().await.unwrap();
     change(db, number, async |tx| {
@@ -132,7 +132,7 @@ pub(crate) async fn prepare_tenant(db: &Db, number: i64) -> CatalogRevision {
     .await
 }
 
-/// A migrated database with tenant 1 and an app that has the resources named.
+/// Prepares a migrated database with tenant 1 and an app with these resources.
 pub(crate) async fn prepare_app(db: &Db, package_name: &str, identifiers: &[&str]) -> App {
     prepare_tenant(db, 1).await;
     let app = app(package_name);
@@ -147,7 +147,7 @@ pub(crate) async fn prepare_app(db: &Db, package_name: &str, identifiers: &[&str
     app
 }
 
-/// Whether the write was refused for exactly this key.
+/// Returns true if the write violated exactly this unique key.
 pub(crate) fn is_conflict<T>(outcome: &Result<T, StorageError>, expected: UniqueKey) -> bool {
     matches!(outcome, Err(StorageError::Conflict(key)) if *key == expected)
 }

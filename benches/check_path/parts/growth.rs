@@ -1,4 +1,4 @@
-//! Cost of a change of an app by the number of its releases, and memory of superseded releases.
+//! Cost of a change by the number of releases of its app, and memory of superseded releases.
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::node::Node;
 use crate::process::{settle, starts_with_cpu_seconds};
 use crate::report::{Goal, Report};
 
-/// Numbers of releases; the first is what the others are compared with.
+/// Numbers of releases. The first is the reference.
 const SIZES: [u32; 3] = [100, 10_000, 100_000];
 const SMOKE_SIZES: [u32; 3] = [100, 1_000, 2_000];
-/// Writes of each kind that count; as many before them warm up.
+/// Counted writes of each kind, after an equal number for warming up.
 const WRITES: u32 = 100;
 const KINDS: [&str; 5] = ["publish", "pause", "resume", "rollout", "recall"];
 const MIB: f64 = 1_048_576.0;

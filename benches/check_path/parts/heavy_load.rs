@@ -1,4 +1,4 @@
-//! More load than the server can take, and costly calls beside the checks.
+//! Overload of the server, and expensive calls during checks.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,15 +19,15 @@ use crate::requests::{Face, Spread};
 use crate::wrk;
 
 const TRIED_CONNECTIONS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
-/// How long each number of connections is tried.
+/// Duration of the trial with each number of connections.
 const TRIAL: Duration = Duration::from_secs(2);
-/// This share of the peak counts as saturated.
+/// Share of the peak rate that counts as saturated.
 const SATURATED: f64 = 0.97;
-/// Connections that sign in, and that publish, one call after the other.
+/// Number of connections that sign in, and of those that publish. Each makes one call after the other.
 const LOGIN_CONNECTIONS: usize = 4;
 const PUBLISH_CONNECTIONS: usize = 2;
 
-/// The connections that saturate the server and five times as many, in turn.
+/// Compares the number of connections that saturates the server with five times as many, in turn.
 pub(super) fn measure_overload(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
@@ -63,7 +63,7 @@ pub(super) fn measure_overload(fixture: &Fixture, node: &Node, report: &mut Repo
     Ok(())
 }
 
-/// The fewest connections that reach the peak nearly.
+/// Returns the smallest number of connections that reaches the saturated rate.
 fn saturation(contestant: Contestant<'_>) -> anyhow::Result<usize> {
     let mut rates = Vec::new();
     for connections in TRIED_CONNECTIONS {
@@ -74,7 +74,7 @@ fn saturation(contestant: Contestant<'_>) -> anyhow::Result<usize> {
     Ok(saturating.context("the peak itself saturates")?.0)
 }
 
-/// Checks alone and beside logins and publishes, in turn.
+/// Compares checks alone with checks during logins and publishes, in turn.
 pub(super) fn measure_costly(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
@@ -118,7 +118,7 @@ pub(super) fn measure_costly(fixture: &Fixture, node: &Node, report: &mut Report
     Ok(())
 }
 
-/// Costly calls, as fast as they are answered.
+/// Threads that make expensive calls without a pause.
 struct Hammer<'a> {
     address: SocketAddr,
     tenants: u32,
@@ -163,7 +163,7 @@ impl Hammer<'_> {
             let version = fastrand::u32(1_000_000..2_000_000_000);
             let app = tenant.app(0).package_name();
             let mut body = release(&format!("{app}.hammered"), version);
-            // For no device that checks, so that answers stay the same.
+            // Targets no checking device, so that answers stay the same.
             body["device_types"] = json!(["none"]);
             let path = format!("/api/v1/tenants/{}/apps/{app}/releases", tenant.number());
             let answer = connection.post(&path, Some(self.token), &body)?;

@@ -1,4 +1,4 @@
-//! Latency at half of the rate that the closed loop reached.
+//! Latency at half of the rate of the closed loop.
 
 use super::Fixture;
 use crate::arguments::BaselineKind;
@@ -11,7 +11,7 @@ use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-/// Both servers are asked at the same rate: half of the program's own.
+/// Loads both servers at the same rate: half of the program's maximum.
 pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let size = requests.try_all(node)?.mean_body_bytes;

@@ -1,4 +1,4 @@
-//! The parts of the benchmark, one after the other.
+//! Parts of the benchmark, in order.
 
 mod attacks;
 mod downloads;
@@ -30,22 +30,22 @@ use crate::process::settle;
 use crate::report::Report;
 use crate::requests::{Answers, Face, Questions, Spread, write};
 
-/// What the small catalog has.
+/// Number of releases in the small catalog.
 const FEW_RELEASES: u32 = 1_000;
 
-/// How long the records of all devices may take.
+/// Time limit for recording all devices.
 const RECORDED_WITHIN: Duration = Duration::from_mins(5);
 
-/// What all parts work on.
+/// Shared state of all parts.
 struct Fixture {
     plan: Plan,
     postgres: Postgres,
     large: Catalog,
-    /// Requests are written in here.
+    /// Directory of the request files.
     directory: TempDir,
 }
 
-/// A kind of requests for a server, to be written anew before each round: signatures carry the time.
+/// A kind of requests for one server. They are written anew before each round, because signatures contain the time.
 struct Requests {
     questions: Questions,
     face: Face,
@@ -95,7 +95,7 @@ impl Fixture {
     }
 }
 
-/// Measures what was asked for and prints the table.
+/// Measures the selected parts and prints the table.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     install_missing()?;
     let plan = arguments.plan();
@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.measures(Part::Growth) {
             growth::measure(&fixture, &mut report)?;
         }
-        // Last, since it changes the catalog.
+        // Runs last, because it changes the catalog.
         if arguments.measures(Part::Publish) {
             publish::measure(&fixture, &mut report)?;
         }
@@ -156,7 +156,7 @@ fn measure_starts(arguments: &Arguments, fixture: &Fixture, report: &mut Report)
     Ok(())
 }
 
-/// Everything that one node on one core answers.
+/// Measures all parts that need one node on one core.
 fn measure_checks(arguments: &Arguments, fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     type Measure = fn(&Fixture, &Node, &mut Report) -> anyhow::Result<()>;
     let all: [(Part, Measure); 10] = [
@@ -184,8 +184,8 @@ fn measure_checks(arguments: &Arguments, fixture: &Fixture, report: &mut Report)
     Ok(())
 }
 
-/// Lets a node finish what follows a start, which is not what is measured: the records of devices that it sees for the
-/// first time, plans for tables that are no longer empty, and the first snapshot.
+/// Waits for the work that follows a start, which is not measured: records of devices seen for the first time, plans
+/// for tables that were empty before, and the first snapshot.
 fn come_to_rest(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     eprintln!("waiting until the node has come to rest");
     let first_checks = Instant::now();

@@ -1,4 +1,4 @@
-//! From a publish to the moment at which every node of three shows it.
+//! Time from a publish until all three nodes serve it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::node::{ADMIN, Node, PASSWORD, Setup};
 use crate::report::{Goal, Report};
 
 const NODES: usize = 3;
-/// Between two looks at a node. Looking without a pause would take the cores from what is looked at.
+/// Pause between two polls of a node. Polling without a pause would slow the node down.
 const PAUSE: Duration = Duration::from_micros(500);
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
-/// The default.
+/// Default poll interval of a node.
 const POLL_INTERVAL_MS: f64 = 250.0;
 
 pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
@@ -56,7 +56,7 @@ fn add_row(report: &mut Report, what: &str, goal: Goal, sorted_ms: &[f64]) {
     report.figure(what, goal, (figure, "ms"), &seen);
 }
 
-/// Milliseconds from the send of each publish until the last node shows it, sorted.
+/// Publishes repeatedly. Returns the sorted milliseconds from each send until the last node serves the release.
 fn publish_many(
     fixture: &Fixture,
     hints: &str,
@@ -82,7 +82,7 @@ fn publish_many(
         let tenant = Tenant(fastrand::u32(0..fixture.large.tenants));
         let version = first_version + u32::try_from(number)?;
         times.push(publish_once(&nodes, &mut publisher, (tenant, version), &token)?.as_secs_f64() * 1e3);
-        // Spread over the nodes' polls.
+        // Spreads the publishes over the nodes' poll intervals.
         std::thread::sleep(Duration::from_millis(fastrand::u64(20..80)));
     }
     times.sort_by(f64::total_cmp);
@@ -155,7 +155,7 @@ fn up_to_date_check(tenant: Tenant, app: App) -> Vec<u8> {
     post("/v1/check", Some(&tenant.device_key()), "application/json", &body)
 }
 
-/// The body that publishes a version.
+/// Returns the body that publishes a version.
 pub(super) fn release(identifier: &str, version: u32) -> Value {
     json!({
         "identifier": identifier,
@@ -168,7 +168,7 @@ pub(super) fn release(identifier: &str, version: u32) -> Value {
     })
 }
 
-/// An access token of the administrator.
+/// Signs in as the administrator and returns the access token.
 pub(super) fn sign_in(address: SocketAddr) -> anyhow::Result<String> {
     let body = json!({"username": ADMIN, "password": PASSWORD});
     let answer = Connection::open(address)?.post("/api/v1/auth/login", None, &body)?;

@@ -1,4 +1,4 @@
-//! The rate of publishes beside which checks keep nine tenths of their rate.
+//! Highest rate of publishes at which checks keep 90 % of their rate.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-/// Publishes in a second that are tried, lowest first.
+/// Publishes per second to try, in ascending order.
 const RATES: [f64; 7] = [10.0, 16.0, 25.0, 50.0, 100.0, 200.0, 400.0];
-/// Callers that share a rate.
+/// Number of callers that share a rate.
 const PUBLISHERS: u32 = 8;
 const KEPT: f64 = 0.9;
 
@@ -61,7 +61,7 @@ pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> an
     Ok(())
 }
 
-/// Publishes at a rate, spread over the tenants.
+/// Publishes at a constant rate, spread over the tenants.
 struct Publishes<'a> {
     node: &'a Node,
     token: &'a str,
@@ -99,7 +99,7 @@ impl<'a> Publishes<'a> {
 
     fn publish(&self, number: u32) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.node.address)?;
-        // The callers are spread over the interval.
+        // The callers' schedules are spread over the interval.
         let mut due = Instant::now() + self.interval * number / PUBLISHERS;
         loop {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -111,7 +111,7 @@ impl<'a> Publishes<'a> {
             let app = tenant.app(0).package_name();
             let version = fastrand::u32(1_000_000..2_000_000_000);
             let mut body = release(&format!("{app}.published"), version);
-            // For no device that checks, so that answers stay the same.
+            // Targets no checking device, so that answers stay the same.
             body["device_types"] = json!(["none"]);
             body["force"] = json!(true);
             let path = format!("/api/v1/tenants/{}/apps/{app}/releases", tenant.number());

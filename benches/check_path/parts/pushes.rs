@@ -1,4 +1,4 @@
-//! How long a push takes from being accepted to its device, by channel, at a constant rate of pushes.
+//! Time from accepting a push to its arrival at the device, by channel, at a constant rate of pushes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,15 +19,15 @@ use crate::node::{Node, Setup};
 use crate::report::Report;
 use slipway_test_support::mosquitto::Mosquitto;
 
-/// Pushes in a second, each for one device.
+/// Pushes per second, each to one device.
 const RATE: usize = 200;
-/// Each gets a push a second.
+/// Number of devices. Each receives one push per second.
 const DEVICES: usize = RATE;
 const SENDING_CONNECTIONS: usize = 16;
-/// Pushes that are not counted at the beginning.
+/// Number of pushes at the beginning that are not counted.
 const WARM_UP: usize = RATE;
 const POLL_WAIT_S: u32 = 1;
-/// What has not arrived after so long without any other is missing.
+/// Time without any arrival after which the remaining pushes count as lost.
 const ARRIVE_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy)]
@@ -37,15 +37,15 @@ enum Channel {
     Mqtt,
 }
 
-/// A push that came to a device.
+/// A push that arrived at a device.
 struct Arrival {
     push_id: String,
-    /// When the server accepted it, and when the device had read it, in microseconds since 1970.
+    /// Time at which the server accepted the push, in microseconds since the epoch.
     accepted_us: i64,
     arrived_us: i64,
 }
 
-/// What every device of a measurement has.
+/// Shared parameters of the devices of a measurement.
 #[derive(Clone)]
 struct DeviceSetup<'a> {
     node: SocketAddr,
@@ -82,7 +82,7 @@ pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<
     Ok(())
 }
 
-/// The time of each push, in milliseconds.
+/// Returns the delivery time of each push, in milliseconds.
 fn measure_channel(
     node: &Node,
     broker: &Mosquitto,
@@ -110,13 +110,13 @@ fn measure_channel(
                 })
             })
             .collect();
-        // Until every device hangs on its line.
+        // Waits until every device is connected.
         thread::sleep(Duration::from_secs(3));
         let total = count + WARM_UP;
         let sent = send(node.address, &token, devices, total);
         let times = sent.and_then(|()| collect(&arrived, total));
         is_over.store(true, Ordering::Relaxed);
-        // A stream waits for an event to see that it is over.
+        // A stream notices the end of the measurement at its next event.
         let last = send(node.address, &token, devices, devices.len());
         for device in living {
             device.join().expect("a device does not panic")?;
@@ -126,7 +126,7 @@ fn measure_channel(
     })
 }
 
-/// Sends pushes at the rate, each when it is due, to the devices in turn.
+/// Sends pushes to the devices in turn, at a constant rate.
 fn send(address: SocketAddr, token: &str, devices: &[Device], count: usize) -> anyhow::Result<()> {
     let began = Instant::now();
     thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn push_to(device: &Device) -> Value {
     })
 }
 
-/// Waits until so many pushes have arrived; those that came again count once.
+/// Waits until this number of pushes has arrived. Repeated deliveries count once.
 fn collect(arrived: &Receiver<Arrival>, count: usize) -> anyhow::Result<Vec<f64>> {
     let mut seen = std::collections::HashSet::new();
     let mut all = Vec::with_capacity(count);
@@ -195,7 +195,7 @@ impl DeviceSetup<'_> {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Notes a push that came, and acknowledges it.
+    /// Records a received push and acknowledges it.
     fn take(&self, device: &Device, push: &Value) -> anyhow::Result<()> {
         let arrived_us = now_us()?;
         let text = |member: &str| {
@@ -206,13 +206,13 @@ impl DeviceSetup<'_> {
         let accepted = chrono::DateTime::parse_from_rfc3339(text("created_at")?)?;
         let push_id = text("push_id")?.to_owned();
         let path = format!("/v1/devices/{}/pushes/{push_id}/ack", device.id);
-        // Nobody collects any more once it is over.
+        // The collector may have ended.
         let _ = self.arrivals.send(Arrival {
             push_id,
             accepted_us: accepted.timestamp_micros(),
             arrived_us,
         });
-        // A connection that is idle for some seconds is closed.
+        // The server closes a connection that is idle for some seconds.
         let answer =
             Connection::open(self.node)?.post(&path, Some(&device.token), &json!({"state": "received"}))?;
         ensure!(

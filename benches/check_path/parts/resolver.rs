@@ -1,4 +1,4 @@
-//! The resolver alone, on so many apps that none is in a cache when its turn comes.
+//! The resolver alone, on so many apps that the processor's caches cannot hold them.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +16,7 @@ pub(super) fn measure(plan: Plan, report: &mut Report) {
     let apps = shuffled_apps(plan.releases / (RESOURCES_PER_APP * RELEASES_PER_RESOURCE));
     let rounds: Vec<_> = (0..=plan.rounds).map(|_| time_each(&apps)).collect();
     let goal = Goal::AtMost { must: 1.0, aim: 0.5 };
-    // The first round brought the pages in.
+    // The first round loads the pages.
     let figure = Rounds::of(rounds.into_iter().skip(1));
     let seen = format!("{} apps in turn, each once", apps.len());
     report.figure(
@@ -35,7 +35,7 @@ fn shuffled_apps(count: u32) -> Vec<PublishedApp> {
     apps
 }
 
-/// Microseconds for deciding one check.
+/// Returns the microseconds for deciding one check.
 fn time_each(apps: &[PublishedApp]) -> f64 {
     let (check, check_context) = (check(), check_context());
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! Memory for each release, and how long a start takes.
+//! Memory of each release, and duration of a start.
 
 use super::Fixture;
 use crate::bulk_data::Catalog;
@@ -9,9 +9,9 @@ use crate::report::{Goal, Report};
 
 const MIB: f64 = 1_048_576.0;
 
-/// Memory of a release beyond its prepared bytes, less that of an empty server.
+/// Measures the memory of a release without its prepared bytes and without that of an empty server.
 ///
-/// The goal is that of a catalog whose releases are all held, as when none supersedes another.
+/// The limit is that of a catalog without superseded releases, which the node holds entirely.
 pub(super) fn measure_memory(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let empty = Catalog::make(&fixture.postgres, "empty", 0)?;
     let base = Node::on_one_core(&empty.url)?.process.resident_bytes()? as f64;
@@ -58,7 +58,7 @@ fn memory_per_release(fixture: &Fixture, base: f64) -> anyhow::Result<(Rounds, S
     Ok((Rounds::of(figures), seen))
 }
 
-/// From the start of the process until it is ready, on all cores.
+/// Measures the time from the start of the process until it is ready, on all cores.
 pub(super) fn measure_start(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let mut figures = Vec::new();
     for _ in 0..fixture.plan.rounds.min(3) {
@@ -78,7 +78,7 @@ pub(super) fn measure_start(fixture: &Fixture, report: &mut Report) -> anyhow::R
     Ok(())
 }
 
-/// From the snapshot that a node before has left, with PostgreSQL stopped.
+/// Measures the start from a snapshot of an earlier node, with PostgreSQL stopped.
 pub(super) fn measure_snapshot(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let data_dir = tempfile::tempdir()?;
     let setup = || Setup {

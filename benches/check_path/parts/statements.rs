@@ -1,4 +1,4 @@
-//! What PostgreSQL is asked while checks are answered: what it is asked anyway.
+//! Statements that PostgreSQL receives during checks. There must be no more than without checks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-/// Calls by statement.
+/// Number of calls by statement.
 type Calls = BTreeMap<String, u64>;
 
-/// Counts the statements during many checks, and for as long without any.
+/// Counts the statements during many checks, and for the same time without checks.
 pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     reset(fixture)?;
     let checks_before = node.answered_checks()?;

@@ -1,4 +1,4 @@
-//! What idle event streams cost: memory, and checks beside them.
+//! Cost of idle event streams: memory, and the rate of checks with them.
 
 use std::thread;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::node::Node;
 use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 
-/// Until a node with new streams has come to rest: who is connected is written in batches.
+/// Waiting time after new streams open. A node writes connection states in batches.
 const REST: Duration = Duration::from_secs(5);
 
-/// Two nodes of one database on one core: one with streams, one without. They are asked in turn.
+/// Compares two nodes of one database on one core, in turn: one with streams, one without.
 pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let count = fixture.plan.streams;
     allow_connections(count)?;

@@ -1,4 +1,4 @@
-//! How many checks one core answers, against baselines and against a small catalog.
+//! Rate of checks on one core, compared with baselines and with a small catalog.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ pub(super) fn measure_query(fixture: &Fixture, node: &Node, report: &mut Report)
     Ok(())
 }
 
-/// The large catalog's rate by the small one's.
+/// Measures the rate with the large catalog relative to the small one.
 pub(super) fn measure_sizes(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let few = Catalog::make(&fixture.postgres, "small", FEW_RELEASES)?;
     let small_node = Node::on_one_core(&few.url)?;
@@ -126,7 +126,7 @@ pub(super) fn measure_sizes(fixture: &Fixture, node: &Node, report: &mut Report)
     Ok(())
 }
 
-/// The rounds of each contestant; the node must have answered every request of its own with success.
+/// Measures each contestant. Fails unless the node answered all its requests with success.
 fn measure<const N: usize>(
     fixture: &Fixture,
     node: &Node,
@@ -134,7 +134,7 @@ fn measure<const N: usize>(
     requests: &[&Requests],
 ) -> anyhow::Result<[Vec<Sample>; N]> {
     let refused = node.metric("slipway_checks_total", "refused")?;
-    // Every device has asked once by now; what is measured is a fleet that is known.
+    // Every device has asked once by now. The measurement covers known devices only.
     while node.metric("slipway_device_records_queued", "")? > 0.0 {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -109,7 +109,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Puts the names of attributes with an id first, because the resource map is about the first strings.
+    /// Puts the names of attributes with an id first, because the resource map describes the first strings.
     fn new(root: &XmlElement) -> Self {
         let mut writer = Self {
             strings: StringPool::default(),

@@ -14,7 +14,7 @@ pub enum TestKey {
     App,
     /// The successor of `App`.
     Rotated,
-    /// A stranger.
+    /// An unrelated signer.
     Other,
     /// An elliptic key. Its signatures differ every time.
     Elliptic,

@@ -20,7 +20,7 @@ pub(crate) struct Resource {
     pub(crate) values: Vec<(ResourceConfig, ResourceValue)>,
 }
 
-/// Configuration for which a value is.
+/// Configuration that a value applies to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ResourceConfig {
     /// Language and country, such as `zhCN`.

@@ -1,4 +1,4 @@
-//! What a decision depends on besides the app and the check.
+//! Inputs of a decision besides the app and the check.
 
 use chrono::{DateTime, Utc};
 

@@ -62,7 +62,7 @@ async fn accept(listener: TcpListener, nodes: Nodes) {
 async fn forward(mut client: TcpStream, candidates: Vec<SocketAddr>) {
     for node in candidates {
         if let Ok(mut server) = TcpStream::connect(node).await {
-            // An error ends the connection, as its end does.
+            // An error ends the connection, like a regular close.
             let _ = copy_bidirectional(&mut client, &mut server).await;
             return;
         }

@@ -1,4 +1,4 @@
-//! PostgreSQL as an installation has it: a primary that keeps what it commits, and a standby that can lag behind.
+//! A PostgreSQL cluster like that of an installation: a durable primary, and a standby that can lag behind.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use super::postgres::{as_server_user, initialise, program, run};
 use super::proxy::{Endpoint, Mode, Proxy, Target};
 use super::wait::until;
 
-/// Ends the servers of a directory when its input ends, which it does with this process, however that ends.
+/// Stops the servers of a directory when its standard input closes. The pipe closes when this process ends, even after
+/// a kill.
 const WATCHDOG: &str = r#"
     cat >/dev/null
     for pid in $(head -qn1 "$1"/*/postmaster.pid 2>/dev/null); do
@@ -23,19 +24,19 @@ const WATCHDOG: &str = r#"
     rm -rf "$1"
 "#;
 const SETTINGS: &str = "-c listen_addresses= -c max_connections=150 -c shared_buffers=32MB";
-/// How long a server may take to do as it is told.
+/// Time limit for an operation of a server.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The servers of one installation.
+/// The PostgreSQL servers of one installation.
 pub struct Cluster {
     directory: PathBuf,
-    /// How many servers there were.
+    /// Number of servers created so far.
     made: u32,
     primary: Server,
     standby: Option<Server>,
-    /// Stands between the standby and its primary.
+    /// Proxy between the standby and its primary.
     replication: Proxy,
-    /// The socket of the primary, for every proxy.
+    /// Socket of the primary. All proxies to the database share it.
     pub target: Target,
     _watchdog: Child,
 }
@@ -75,12 +76,12 @@ impl Cluster {
         }
     }
 
-    /// A pool that goes straight to the primary.
+    /// Returns a pool that connects to the primary directly.
     pub fn pool(&self) -> PgPool {
         self.primary.pool()
     }
 
-    /// Kills the primary's postmaster and leaves the server as it falls.
+    /// Kills the primary's postmaster without any cleanup.
     pub fn crash(&self) {
         self.primary.kill();
     }
@@ -89,7 +90,7 @@ impl Cluster {
         self.primary.start().await;
     }
 
-    /// Makes a standby of the primary, and waits until it has all that the primary has.
+    /// Creates a standby of the primary and waits until it has caught up.
     pub async fn add_standby(&mut self) {
         let standby = Server::at(&self.directory, self.made);
         self.made += 1;
@@ -108,25 +109,24 @@ impl Cluster {
         self.standby = Some(standby);
     }
 
-    /// True if the standby has everything that the primary has now.
+    /// Returns true if the standby has everything that the primary has now.
     pub async fn standby_has_caught_up(&self) -> bool {
         let position = self.primary.wal_position().await;
         let standby = self.standby.as_ref().expect("there is a standby");
         standby.has_replayed(&position).await
     }
 
-    /// The socket of the standby.
+    /// Returns the socket of the standby.
     pub fn standby_socket(&self) -> PathBuf {
         self.standby.as_ref().expect("there is a standby").socket()
     }
 
-    /// From here on the standby misses what is committed.
+    /// Cuts replication: the standby misses everything that is committed from now on.
     pub fn leave_standby_behind(&self) {
         self.replication.set(Mode::Refuse);
     }
 
-    /// Kills the primary for good and puts the standby in its place. Whoever connects through a proxy must have been
-    /// cut off before.
+    /// Kills the primary for good and promotes the standby. Clients of a proxy must have been cut off before.
     pub async fn fail_over(&mut self) {
         self.primary.kill();
         self.primary = self.standby.take().expect("there is a standby");
@@ -165,7 +165,7 @@ impl Server {
             .connect_lazy_with(options)
     }
 
-    /// Tries again while what was left of a killed server is still there.
+    /// Starts the server. Retries while remains of a killed server block the start.
     async fn start(&self) {
         until("PostgreSQL starts", DEADLINE, async || {
             let (data, sockets) = (self.data.clone(), self.sockets.clone());
@@ -225,7 +225,7 @@ fn copy_base(sockets: &Path, to: &Path, port: u16) {
             .arg("-D")
             .arg(to),
     );
-    // The last line counts.
+    // The last line of the configuration wins.
     let conninfo = format!("primary_conninfo = 'host=127.0.0.1 port={port} user=slipway'");
     let script = "echo \"$1\" >>\"$2/postgresql.auto.conf\"";
     run(as_server_user("sh", &["-c", script, "sh", &conninfo]).arg(to));

@@ -1,4 +1,4 @@
-//! A fresh database for each test, of either kind.
+//! A fresh SQLite or PostgreSQL database for each test.
 
 use sea_orm::ConnectionTrait as _;
 use slipway::storage::{Db, Durability, connect, create_sqlite};
@@ -6,11 +6,11 @@ use tempfile::TempDir;
 
 use super::postgres::PostgresServer;
 
-/// An empty database, and where it is.
+/// An empty database and its URL.
 pub struct TestDatabase {
     pub db: Db,
     pub url: String,
-    /// Removes the SQLite file when the test is over.
+    /// Deletes the SQLite file when the test ends.
     _directory: Option<TempDir>,
 }
 
@@ -27,7 +27,7 @@ impl TestDatabase {
         Self::open(url.await.expect("the server makes databases"), None).await
     }
 
-    /// A database of a PostgreSQL that does not run.
+    /// Returns a database of a PostgreSQL server that does not run.
     pub async fn unavailable() -> Self {
         Self::open(
             "postgres://slipway@localhost/none?host=/nonexistent".to_owned(),
@@ -36,24 +36,24 @@ impl TestDatabase {
         .await
     }
 
-    /// A new database of this server.
+    /// Creates a database on a server.
     pub async fn of(server: &PostgresServer) -> Self {
         Self::open(server.database(), None).await
     }
 
-    /// The same database, for another node to be started on.
+    /// Returns the same database, for starting another node on it.
     pub async fn again(&self) -> Self {
         Self::open(self.url.clone(), None).await
     }
 
-    /// The same database through a pool of its own, as another node has it.
+    /// Opens another pool to the same database, like a second node.
     pub async fn another_node(&self) -> Db {
         connect(&self.url, Durability::Relaxed)
             .await
             .expect("the database opens")
     }
 
-    /// Loses the tokens of devices, as a restore from a backup before them does.
+    /// Deletes the tokens of devices, as restoring an older backup does.
     pub async fn forget_device_tokens(&self) {
         let connection = sea_orm::Database::connect(&self.url).await.unwrap();
         connection
@@ -63,7 +63,7 @@ impl TestDatabase {
         connection.close().await.unwrap();
     }
 
-    /// A database of a server that a test has started itself.
+    /// Opens a database of a server that the test has started itself.
     pub async fn at(url: &str) -> Self {
         Self::open(url.to_owned(), None).await
     }
@@ -80,7 +80,7 @@ impl TestDatabase {
     }
 }
 
-/// Makes each `async fn(TestDatabase)` a test on SQLite and one on PostgreSQL.
+/// Turns each `async fn(TestDatabase)` into a test on SQLite and a test on PostgreSQL.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($test:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! A server with its embedded database, as a process.
+//! A server process with its embedded database.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use super::program;
 use super::wait::until;
 
 const PASSWORD: &str = "correct horse battery";
@@ -24,7 +25,7 @@ pub struct EmbeddedServer {
 }
 
 impl EmbeddedServer {
-    /// Starts a server on a data directory; where it refuses to, the last line that it wrote.
+    /// Starts a server on a data directory. If it refuses to start, returns the last line that it wrote.
     pub async fn try_start(data_dir: &Path) -> Result<Self, String> {
         Self::try_start_with(data_dir, &[]).await
     }
@@ -47,7 +48,7 @@ impl EmbeddedServer {
         });
         let mut address = None;
         until("the server listens or ends", WITHIN, async || {
-            address = log.lock().unwrap().iter().find_map(address_in);
+            address = log.lock().unwrap().iter().find_map(program::listening_address);
             address.is_some() || process.try_wait().unwrap().is_some()
         })
         .await;
@@ -76,7 +77,7 @@ impl EmbeddedServer {
         self.data_dir.join("slipway.db")
     }
 
-    /// The messages that were logged at a level.
+    /// Returns the messages logged at a level.
     pub fn logged(&self, level: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         let lines = log.iter().filter(|line| line["level"] == level);
@@ -105,7 +106,7 @@ impl EmbeddedServer {
         self.call(Method::POST, path, token, body).await
     }
 
-    /// What a successful call made.
+    /// Makes a call that must succeed, and returns its body.
     pub async fn make(&self, path: &str, token: &str, body: &Value) -> Value {
         let (status, made) = self.post(path, token, body).await;
         assert!((200..300).contains(&status), "{path}: {status} {made}");
@@ -122,7 +123,7 @@ impl EmbeddedServer {
         self.get("/readyz", "").await.1
     }
 
-    /// Waits until writes fail for a cause, or work (`null`).
+    /// Waits until writes fail for this cause, or succeed if it is `null`.
     pub async fn until_writes_fail_for(&self, cause: Value) {
         until(&format!("writes fail for {cause}"), WITHIN, async || {
             self.readiness().await["cause"] == cause
@@ -137,7 +138,7 @@ impl EmbeddedServer {
         assert_eq!(readiness["status"], if is_failing { "degraded" } else { "ready" });
     }
 
-    /// Ends the process as an operator does, and waits for it.
+    /// Stops the process as an operator does, and waits until it has exited.
     pub async fn stop(mut self) {
         let pid = self.process.id().to_string();
         assert!(
@@ -161,14 +162,14 @@ impl EmbeddedServer {
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, which is as well.
+        // Ignores the error of a process that has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 fn command(data_dir: &Path) -> Command {
-    let mut command = Command::new(super::program::path());
+    let mut command = Command::new(program::path());
     command
         .arg("serve")
         .env_clear()
@@ -180,10 +181,4 @@ fn command(data_dir: &Path) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
-}
-
-fn address_in(line: &Value) -> Option<SocketAddr> {
-    let fields = &line["fields"];
-    let is_listening = fields["message"] == "listening";
-    fields["address"].as_str().filter(|_| is_listening)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! What was done in a long run, when, and what was wrong.
+//! Log of the events and failures of a long run.
 
 use std::fmt::Write;
 use std::sync::Mutex;
@@ -7,38 +7,44 @@ use std::time::Instant;
 use super::node::NodeProcess;
 
 pub struct EventLog {
-    wrong: Mutex<Vec<String>>,
-    log: Mutex<Vec<String>>,
-    begun: Instant,
+    failures: Mutex<Vec<String>>,
+    lines: Mutex<Vec<String>>,
+    started: Instant,
+}
+
+impl Default for EventLog {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl EventLog {
-    pub fn begin() -> Self {
+    pub fn new() -> Self {
         Self {
-            wrong: Mutex::default(),
-            log: Mutex::default(),
-            begun: Instant::now(),
+            failures: Mutex::default(),
+            lines: Mutex::default(),
+            started: Instant::now(),
         }
     }
 
-    pub fn say(&self, what: &str) {
-        let line = format!("{:7.3} {what}", self.begun.elapsed().as_secs_f64());
-        self.log.lock().unwrap().push(line);
+    pub fn log(&self, event: &str) {
+        let line = format!("{:7.3} {event}", self.started.elapsed().as_secs_f64());
+        self.lines.lock().unwrap().push(line);
     }
 
-    /// Notes that something is wrong; the runner fails at its next look.
-    pub fn report(&self, wrong: String) {
-        self.say(&format!("WRONG: {wrong}"));
-        self.wrong.lock().unwrap().push(wrong);
+    /// Records a failure. The runner stops at its next check.
+    pub fn report(&self, failure: String) {
+        self.log(&format!("WRONG: {failure}"));
+        self.failures.lock().unwrap().push(failure);
     }
 
-    pub fn is_right(&self) -> bool {
-        self.wrong.lock().unwrap().is_empty()
+    pub fn has_no_failures(&self) -> bool {
+        self.failures.lock().unwrap().is_empty()
     }
 
-    /// Everything that helps to understand a failure.
-    pub fn tell<'a>(&self, nodes: impl Iterator<Item = &'a NodeProcess>) -> String {
-        let mut event_log = self.log.lock().unwrap().join("\n");
+    /// Returns the events and the last log lines of the nodes, for the message of a failed run.
+    pub fn dump<'a>(&self, nodes: impl Iterator<Item = &'a NodeProcess>) -> String {
+        let mut event_log = self.lines.lock().unwrap().join("\n");
         for node in nodes {
             let (number, log) = (node.number, node.log().join("\n"));
             write!(event_log, "\nnode {number} said last:\n{log}").expect("a string takes everything");

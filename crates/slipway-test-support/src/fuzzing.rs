@@ -1,20 +1,20 @@
-//! How many cases a fuzzing test tries, and from which seed: short in an ordinary run, hours when asked for.
+//! Number and seeds of the cases of a fuzzing test: few in an ordinary run, many on request.
 
 use std::env;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// The seed of an ordinary run.
+/// Seed of an ordinary run.
 const USUAL_SEED: u64 = 7;
 
-/// One case, which its seed makes again.
+/// One case, reproducible from its seed.
 pub struct FuzzCase {
     pub seed: u64,
     runner: TestRunner,
 }
 
-/// The cases of this run: so many, or as many as `SLIPWAY_FUZZ_CASES` says, from the seed `SLIPWAY_FUZZ_SEED` on.
+/// Returns the cases of this run. `SLIPWAY_FUZZ_CASES` overrides their number, and `SLIPWAY_FUZZ_SEED` the first seed.
 pub fn fuzz_cases(usual: u64) -> impl Iterator<Item = FuzzCase> {
     let count = number("SLIPWAY_FUZZ_CASES").unwrap_or(usual);
     let first = number("SLIPWAY_FUZZ_SEED").unwrap_or(USUAL_SEED);
@@ -42,7 +42,7 @@ impl FuzzCase {
         strategy.new_tree(&mut self.runner).unwrap().current()
     }
 
-    /// How to try the case again.
+    /// Returns the settings that run this case again.
     pub fn again(&self) -> String {
         format!("SLIPWAY_FUZZ_SEED={} SLIPWAY_FUZZ_CASES=1", self.seed)
     }

@@ -1,4 +1,4 @@
-//! A throw-away MQTT broker of a test's own.
+//! A throw-away MQTT broker for one test.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::postgres::run;
 
-/// Runs the broker, and ends it with this process, as `postgres.rs` explains.
+/// Runs the broker and ends it with this process. `postgres.rs` explains how.
 const WATCHDOG: &str = r#"
     start() { "$1" -c "$2" >>"$3" 2>&1 </dev/null & }
     start "$1" "$2" "$3"
@@ -26,20 +26,20 @@ const WATCHDOG: &str = r#"
     kill -KILL $! 2>/dev/null
 "#;
 
-/// The name and password of nodes where the broker asks for some.
+/// Name and password of nodes at a guarded broker.
 pub const NODE: (&str, &str) = ("slipway", "for the nodes");
 
-/// A broker that keeps nothing on disk: what it held is gone when it is stopped.
+/// A broker without persistence: stopping it loses everything.
 pub struct Mosquitto {
     directory: TempDir,
     port: u16,
-    /// With TLS, passwords, and the access rules that `docs/operations.md` shows.
+    /// True with TLS, passwords, and the access rules of `docs/operations.md`.
     is_guarded: bool,
     watchdog: Mutex<Child>,
 }
 
 impl Mosquitto {
-    /// A broker that lets everybody do everything.
+    /// Starts a broker that allows everything to everybody.
     pub fn open() -> Self {
         Self::start(
             false,
@@ -48,7 +48,7 @@ impl Mosquitto {
         )
     }
 
-    /// A broker with TLS, passwords, and the access rules of the docs; `devices` may sign in beside the nodes.
+    /// Starts a broker with TLS, passwords, and the access rules of the docs. Besides the nodes, `devices` may sign in.
     pub fn guarded(devices: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
         let path = |name: &str| directory.path().join(name);
@@ -78,12 +78,12 @@ impl Mosquitto {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// What the broker says.
+    /// Returns the broker's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
-    /// A directory for nodes of this broker.
+    /// Returns a data directory for nodes of this broker.
     pub fn data_dir(&self) -> PathBuf {
         self.directory.path().join("nodes")
     }
@@ -92,32 +92,32 @@ impl Mosquitto {
         self.port
     }
 
-    /// The certificate that the broker's descends from, where it has one.
+    /// Returns the certificate of the authority, if the broker uses TLS.
     pub fn ca_file(&self) -> Option<PathBuf> {
         self.is_guarded.then(|| self.directory.path().join("ca.pem"))
     }
 
-    /// Changes a password of a guarded broker, which restarts for it.
+    /// Changes a password of a guarded broker and restarts the broker.
     pub fn set_password(&self, name: &str, password: &str) {
         write_password(self.directory.path(), name, password);
         self.stop();
         self.start_again();
     }
 
-    /// Ends the broker as a crash would.
+    /// Ends the broker like a crash.
     pub fn stop(&self) {
         self.tell("stop\n");
         self.wait_until(false);
     }
 
-    /// Starts the broker that was stopped, at the same port.
+    /// Starts a stopped broker at the same port.
     pub fn start_again(&self) {
         self.tell("start\n");
         self.wait_until(true);
     }
 
     fn start(is_guarded: bool, settings: &str, directory: TempDir) -> Self {
-        // Nobody else gets the port for a while once it was given.
+        // The system does not assign the port again for a while.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -165,7 +165,7 @@ impl Mosquitto {
 impl Drop for Mosquitto {
     fn drop(&mut self) {
         let watchdog = self.watchdog.get_mut().unwrap();
-        // The end of its input tells it.
+        // Closing its input stops the watchdog.
         drop(watchdog.stdin.take());
         let _ = watchdog.wait();
     }
@@ -178,7 +178,7 @@ fn write_password(directory: &Path, name: &str, password: &str) {
         .args([name, password]));
 }
 
-/// Where Debian keeps it, which is not in everybody's path.
+/// Path of the broker on Debian, which is not in every user's `PATH`.
 fn program() -> &'static str {
     let usual = "/usr/sbin/mosquitto";
     if Path::new(usual).exists() {
@@ -188,17 +188,17 @@ fn program() -> &'static str {
     }
 }
 
-/// What a device of the usual tenant signs in as.
+/// Returns the user name of a device of the usual tenant.
 pub fn username_of(device: &str) -> String {
     format!("10000000/devices/{device}")
 }
 
-/// The password of a device.
+/// Returns the password of a device.
 pub fn password_of(username: &str) -> String {
     format!("password of {username}")
 }
 
-/// The block of `docs/operations.md`, so that what is shown there works.
+/// Returns the access rules of `docs/operations.md`, so that the tests cover the documented rules.
 fn access_rules() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -207,7 +207,7 @@ fn access_rules() -> String {
     format!("user slipway\n{rules}")
 }
 
-/// A certificate for 127.0.0.1 and the authority that it descends from.
+/// Creates an authority and a certificate for 127.0.0.1.
 fn make_certificates(directory: &Path) {
     let openssl = |arguments: &str| {
         run(Command::new("openssl")

@@ -1,4 +1,4 @@
-//! A device that gets its pushes over MQTT.
+//! A device that receives its pushes over MQTT.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use uuid::Uuid;
 
 use super::mosquitto::{Mosquitto, password_of, username_of};
 
-/// No test waits longer for a message.
+/// Time limit for a message.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Seconds; longer than any test.
+/// Expiry of a session in seconds, longer than any test.
 const SESSION_KEPT_S: u32 = 3_600;
 
-/// A device of the usual tenant; it connects again by itself.
+/// A device of the usual tenant. It reconnects by itself.
 pub struct MqttDevice {
     client: AsyncClient,
     topics: String,
     messages: mpsc::UnboundedReceiver<MqttPush>,
-    /// How often it has subscribed, which it does with each connection.
+    /// Number of subscriptions so far; each connection subscribes once.
     subscriptions: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
-/// The session of a device that remembers nothing, while its broker does. Without a state the library resumes a
-/// session, but neither subscribes nor publishes in it.
+/// Session state of a device that stores nothing, while its broker keeps the session. The library resumes a session
+/// only if it can load a state, and then neither subscribes nor publishes again.
 #[derive(Debug)]
 struct ForgottenSession;
 
@@ -64,11 +64,11 @@ impl SessionStore for ForgottenSession {
     }
 }
 
-/// A push as it came.
+/// A received push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MqttPush {
     pub data: Value,
-    /// Seconds.
+    /// Remaining lifetime in seconds.
     pub expires_in: Option<u32>,
 }
 
@@ -85,12 +85,12 @@ impl Drop for MqttDevice {
 }
 
 impl MqttDevice {
-    /// Connects and subscribes to its pushes. `topic_id` is its id as its topics have it.
+    /// Connects and subscribes to the device's pushes. `topic_id` is the device's id as it appears in topics.
     pub async fn connect(broker: &Mosquitto, topic_id: &str) -> Self {
         Self::subscribe(broker, topic_id, topic_id).await
     }
 
-    /// The same with a session that the broker keeps, with what comes meanwhile, until the device connects again.
+    /// Connects like [`Self::connect`], with a session in which the broker keeps messages while the device is away.
     pub async fn resume(broker: &Mosquitto, topic_id: &str) -> Self {
         let mut options = MqttOptions::new(format!("device-{topic_id}"), ("127.0.0.1", broker.port()));
         options.set_clean_start(false);
@@ -135,40 +135,40 @@ impl MqttDevice {
         device
     }
 
-    /// How often it has connected.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> u64 {
         *self.subscriptions.borrow()
     }
 
-    /// Returns once it has connected more often than that.
+    /// Waits until the number of connections exceeds this number.
     pub async fn connected_after(&self, connections: u64) {
         let mut subscriptions = self.subscriptions.clone();
         let wait = subscriptions.wait_for(|now| *now > connections);
         timeout(DEADLINE, wait).await.unwrap().unwrap();
     }
 
-    /// The next push.
+    /// Returns the next push. Panics if none arrives in time.
     pub async fn push(&mut self) -> MqttPush {
         timeout(DEADLINE, self.next()).await.unwrap()
     }
 
-    /// The next push, however long it takes.
+    /// Returns the next push, without a time limit.
     pub async fn next(&mut self) -> MqttPush {
         self.messages.recv().await.unwrap()
     }
 
-    /// What came and was not taken yet.
-    pub fn came(&mut self) -> Option<MqttPush> {
+    /// Returns the next push if one has already arrived.
+    pub fn try_next(&mut self) -> Option<MqttPush> {
         self.messages.try_recv().ok()
     }
 
     /// Acknowledges a push on the device's topic.
-    pub async fn say(&self, push: &str, state: &str) {
+    pub async fn acknowledge(&self, push: &str, state: &str) {
         let body = json!({"push_id": push, "state": state}).to_string();
         assert_eq!(self.send(&body).await, PubAckReason::Success);
     }
 
-    /// Sends something to the topic of acknowledgements, and returns what the broker says to that.
+    /// Publishes a body on the acknowledgement topic, and returns the broker's reason code.
     pub async fn send(&self, body: &str) -> PubAckReason {
         let options = PublishOptions::new(QoS::AtLeastOnce);
         let sent = self
@@ -182,10 +182,10 @@ impl MqttDevice {
         }
     }
 
-    /// The same, without waiting for what the broker says, which may be away.
+    /// Publishes a body on the acknowledgement topic without waiting for the broker, which may be down.
     pub fn send_and_forget(&self, body: &str) {
         let options = PublishOptions::new(QoS::AtLeastOnce);
-        // Where too much waits already, it is lost.
+        // If the queue is full, the message is lost.
         let _ = self
             .client
             .try_publish(self.acknowledgements(), body.to_owned(), options);
@@ -213,7 +213,7 @@ async fn run(
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let properties = publish.properties.unwrap_or_default();
-                // The test may be over.
+                // The test may have ended.
                 let _ = messages.send(MqttPush {
                     data: serde_json::from_slice(&publish.payload).unwrap(),
                     expires_in: properties.message_expiry_interval,

@@ -1,4 +1,4 @@
-//! A node: the program as a process behind a proxy to its database, which can be stopped, killed and started again.
+//! A node: the program as a process behind a proxy to its database. It can be stopped, killed and restarted.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use super::program;
 use super::proxy::{Proxy, Target};
 use super::wait::until;
 
@@ -21,62 +22,62 @@ const ADMIN: &str = "admin";
 const PASSWORD: &str = "correct horse battery staple";
 const START_WITHIN: Duration = Duration::from_mins(1);
 const STOP_WITHIN: Duration = Duration::from_mins(1);
-/// How many lines of a log are kept for a failure.
+/// Number of log lines that are kept for the message of a failure.
 const KEPT_LINES: usize = 30;
 
 pub struct NodeProcess {
     pub number: usize,
-    /// Between the node and the database.
+    /// Proxy between the node and the database.
     pub proxy: Proxy,
     settings: Vec<(&'static str, String)>,
     data_dir: TempDir,
     http: Client,
-    life: Mutex<Life>,
+    run: Mutex<Run>,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
-/// One life of a node, from a start to its end.
-struct Life {
+/// One run of the program, from its start to its exit.
+struct Run {
     process: Option<Process>,
     address: SocketAddr,
-    /// Which life it is.
+    /// Number of the run, counted from 1.
     number: u32,
 }
 
 /// Killed when dropped.
 struct Process(Child);
 
-/// An answer, and which life of the node gave it.
+/// An answer, with the number of the run that gave it.
 pub struct NodeAnswer {
     pub status: u16,
-    /// What `Slipway-Revision` names.
+    /// Value of `Slipway-Revision`.
     pub revision: Option<String>,
     pub stale: bool,
     pub body: Value,
-    pub life: u32,
+    pub run_number: u32,
     pub took: Duration,
 }
 
-/// Why there is no answer.
+/// Reason for a missing answer.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// The node is down, or was killed meanwhile.
+    /// The node is down, or was killed during the call.
     Killed,
     Failed(String),
     TooLate,
 }
 
 impl NodeProcess {
-    /// Starts a node on a database, with settings beside the usual ones.
+    /// Starts a node on a database, with settings in addition to the usual ones.
     pub async fn start(number: usize, target: Target, settings: Vec<(&'static str, String)>) -> Self {
         let node = Self {
             number,
             proxy: Proxy::start(target).await,
             settings,
             data_dir: TempDir::new().unwrap(),
-            // A connection that is kept may be closed by the node at the moment it is used again.
+            // The node may close an idle connection just when it is reused.
             http: Client::builder().pool_max_idle_per_host(0).build().unwrap(),
-            life: Mutex::new(Life {
+            run: Mutex::new(Run {
                 process: None,
                 address: SocketAddr::from(([127, 0, 0, 1], 0)),
                 number: 0,
@@ -87,7 +88,7 @@ impl NodeProcess {
         node
     }
 
-    /// Starts a life and waits until it listens.
+    /// Starts the program again and waits until it listens.
     pub async fn start_again(&self) {
         let mut process = Process(self.command().spawn().unwrap());
         let stderr = BufReader::new(process.0.stderr.take().unwrap());
@@ -95,7 +96,7 @@ impl NodeProcess {
         let (log, found) = (self.log.clone(), address.clone());
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
+                if let Some(address) = program::parse_listening_address(&line) {
                     *found.lock().unwrap() = Some(address);
                 }
                 let mut log = log.lock().unwrap();
@@ -109,15 +110,15 @@ impl NodeProcess {
             address.lock().unwrap().is_some()
         })
         .await;
-        let mut life = self.life.lock().unwrap();
-        life.process = Some(process);
-        life.address = address.lock().unwrap().take().expect("it listens");
-        life.number += 1;
+        let mut run = self.run.lock().unwrap();
+        run.process = Some(process);
+        run.address = address.lock().unwrap().take().expect("it listens");
+        run.number += 1;
     }
 
     fn command(&self) -> Command {
         let database = format!("postgres://slipway@127.0.0.1:{}/slipway", self.proxy.port);
-        let mut command = Command::new(super::program::path());
+        let mut command = Command::new(program::path());
         command
             .arg("serve")
             .env_clear()
@@ -143,46 +144,46 @@ impl NodeProcess {
     }
 
     pub fn is_up(&self) -> bool {
-        self.life.lock().unwrap().process.is_some()
+        self.run.lock().unwrap().process.is_some()
     }
 
-    /// Which life it is in, or was last.
-    pub fn life(&self) -> u32 {
-        self.life.lock().unwrap().number
+    /// Returns the number of the current or last run.
+    pub fn run_number(&self) -> u32 {
+        self.run.lock().unwrap().number
     }
 
-    /// Where it listens, or listened last.
+    /// Returns the address of the current or last run.
     pub fn address(&self) -> SocketAddr {
-        self.life.lock().unwrap().address
+        self.run.lock().unwrap().address
     }
 
     pub fn kill(&self) {
-        let process = self.life.lock().unwrap().process.take();
+        let process = self.run.lock().unwrap().process.take();
         drop(process.expect("only what is up is killed"));
     }
 
-    /// Tells the node to stop, and waits until it has.
+    /// Sends `SIGTERM` to the node and waits until it has exited.
     pub async fn stop(&self) {
         self.signal("TERM");
         until("a node stops", STOP_WITHIN, async || {
-            let mut life = self.life.lock().unwrap();
-            let process = life.process.as_mut().expect("nobody else ends it");
+            let mut run = self.run.lock().unwrap();
+            let process = run.process.as_mut().expect("nobody else ends it");
             process.0.try_wait().unwrap().is_some()
         })
         .await;
-        self.life.lock().unwrap().process = None;
+        self.run.lock().unwrap().process = None;
     }
 
-    /// `STOP`, `CONT` or `TERM`.
+    /// Sends `STOP`, `CONT` or `TERM`.
     pub fn signal(&self, signal: &str) {
-        let pid = self.life.lock().unwrap().process.as_ref().unwrap().0.id();
+        let pid = self.run.lock().unwrap().process.as_ref().unwrap().0.id();
         let sent = Command::new("kill")
             .args([format!("-{signal}"), pid.to_string()])
             .status();
         assert!(sent.unwrap().success());
     }
 
-    /// The last lines of the log.
+    /// Returns the last lines of the log.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().iter().cloned().collect()
     }
@@ -195,12 +196,12 @@ impl NodeProcess {
         body: &Value,
         within: Duration,
     ) -> Result<NodeAnswer, NoAnswer> {
-        let (address, life) = {
-            let life = self.life.lock().unwrap();
-            if life.process.is_none() {
+        let (address, run_number) = {
+            let run = self.run.lock().unwrap();
+            if run.process.is_none() {
                 return Err(NoAnswer::Killed);
             }
-            (life.address, life.number)
+            (run.address, run.number)
         };
         let mut request = self.http.request(method, format!("http://{address}{path}"));
         if let Some(token) = token {
@@ -216,21 +217,21 @@ impl NodeProcess {
                 revision,
                 stale,
                 body,
-                life,
+                run_number,
                 took: begun.elapsed(),
             }),
-            Ok(Err(_)) if self.was_killed_since(life) => Err(NoAnswer::Killed),
+            Ok(Err(_)) if self.was_killed_since(run_number) => Err(NoAnswer::Killed),
             Ok(Err(error)) => Err(NoAnswer::Failed(format!("{error:?}"))),
             Err(_) => Err(NoAnswer::TooLate),
         }
     }
 
-    fn was_killed_since(&self, life: u32) -> bool {
-        let now = self.life.lock().unwrap();
-        now.process.is_none() || now.number != life
+    fn was_killed_since(&self, run_number: u32) -> bool {
+        let now = self.run.lock().unwrap();
+        now.process.is_none() || now.number != run_number
     }
 
-    /// An access token of the first administrator.
+    /// Signs in as the first administrator and returns the access token.
     pub async fn sign_in(&self) -> String {
         let login = json!({"username": ADMIN, "password": PASSWORD});
         let path = "/api/v1/auth/login";
@@ -244,7 +245,7 @@ impl NodeProcess {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended cannot be killed, which is as well.
+        // Ignores the error of a process that has already exited.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -265,12 +266,4 @@ async fn read(
         stale,
         serde_json::from_str(&text).unwrap_or(Value::Null),
     ))
-}
-
-/// The address in the log line that tells it.
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let fields = &line["fields"];
-    let is_listening = fields["message"] == "listening";
-    fields["address"].as_str().filter(|_| is_listening)?.parse().ok()
 }

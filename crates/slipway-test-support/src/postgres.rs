@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Runs the server, stops and starts it when told to, and waits for the end of its input, which comes when this
-/// process ends, in whatever way: the pipe closes even after a kill. Statics are never dropped, so nothing in this
-/// process could clean up as surely.
+/// Runs the server, stops and starts it on request, and cleans up when its standard input closes. The pipe closes when
+/// this process ends, even after a kill. Statics are never dropped, so this process cannot clean up by itself.
 const WATCHDOG: &str = r#"
     start() {
         "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
@@ -29,22 +28,22 @@ const WATCHDOG: &str = r#"
     rm -rf "$2"
 "#;
 
-/// A server that listens on a Unix socket in its own directory and forgets everything at the end.
+/// A server that listens on a Unix socket in its own directory and deletes its data at the end.
 pub struct PostgresServer {
     directory: PathBuf,
     databases: AtomicU32,
-    /// Holds the pipe that stays open for as long as this process lives; see [`WATCHDOG`].
+    /// Holds the pipe that stays open while this process runs; see [`WATCHDOG`].
     watchdog: Mutex<Child>,
 }
 
 impl PostgresServer {
-    /// The server of this test binary, started at the first call.
+    /// Returns the server of this test binary. The first call starts it.
     pub fn shared() -> &'static Self {
         static SERVER: OnceLock<PostgresServer> = OnceLock::new();
         SERVER.get_or_init(Self::start)
     }
 
-    /// The URL of a new and empty database.
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
@@ -56,13 +55,13 @@ impl PostgresServer {
         format!("postgres://slipway@localhost/{name}?host={directory}")
     }
 
-    /// Ends every connection and the server.
+    /// Stops the server and closes every connection.
     pub fn stop(&self) {
         self.tell("stop\n");
         wait_until(&self.directory, false);
     }
 
-    /// Starts the server that was stopped.
+    /// Starts the stopped server again.
     pub fn start_again(&self) {
         self.tell("start\n");
         wait_until(&self.directory, true);
@@ -74,7 +73,7 @@ impl PostgresServer {
         stdin.write_all(command.as_bytes()).expect("the watchdog listens");
     }
 
-    /// A server of a test's own.
+    /// Starts a server for one test.
     pub fn start() -> Self {
         let directory =
             PathBuf::from(run(&mut as_server_user("mktemp", &["-d", "-t", "slipway-pg.XXXXXX"])).trim());
@@ -96,8 +95,8 @@ impl PostgresServer {
     }
 }
 
-/// Sorts by the rules of a language unless told otherwise, as many installations do: what must sort bytewise has to
-/// say so itself.
+/// Creates a data directory with a linguistic default collation, like many installations: columns that need bytewise
+/// order must declare it.
 pub fn initialise(data: &Path) {
     let data = data.to_str().expect("mktemp gives a path of text");
     let initdb = program("initdb");
@@ -119,7 +118,7 @@ pub fn initialise(data: &Path) {
     .args(collation));
 }
 
-/// Waits until the server answers, or until it does not any more.
+/// Waits until the server answers, or until it no longer does.
 fn wait_until(directory: &Path, answers: bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let is_ready = || {
@@ -139,7 +138,8 @@ fn wait_until(directory: &Path, answers: bool) {
     }
 }
 
-/// The server refuses to run as root, so root hands over to the user that Debian's package makes.
+/// Builds a command for a server program. The server refuses to run as root, so root switches to the user of Debian's
+/// package.
 pub fn as_server_user(program: &str, arguments: &[&str]) -> Command {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let mut command = if is_root {
@@ -149,12 +149,12 @@ pub fn as_server_user(program: &str, arguments: &[&str]) -> Command {
     } else {
         Command::new(program)
     };
-    // The user may not be allowed to enter the directory of the project.
+    // The user may lack access to the project's directory.
     command.args(arguments).current_dir("/");
     command
 }
 
-/// Where Debian keeps the programs of its newest server; elsewhere they are taken from the path.
+/// Returns the directory of Debian's newest server programs, or else that of the `initdb` in `PATH`.
 pub fn bin_directory() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -180,7 +180,7 @@ pub fn program(name: &str) -> PathBuf {
     bin_directory().join(name)
 }
 
-/// Runs a program to its end and returns what it printed.
+/// Runs a program to its end and returns its output.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .stdin(Stdio::null())

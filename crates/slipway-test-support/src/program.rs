@@ -1,17 +1,20 @@
-//! The program run as a command: its output and whether it succeeded.
+//! The program: its path, its output and exit code as a command, and the address of a running server.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Path of the program. Cargo builds it beside the directory of the running test or benchmark.
+use serde_json::Value;
+
+/// Returns the path of the program. Cargo builds it beside the directory of the running test or benchmark.
 pub fn path() -> PathBuf {
     let own = std::env::current_exe().expect("the running program has a path");
     let directory = own.ancestors().nth(2).expect("it is in target/<profile>/deps");
     directory.join("slipway")
 }
 
-/// What a command did.
+/// Output and exit code of a command.
 #[derive(Debug)]
 pub struct Outcome {
     pub success: bool,
@@ -35,7 +38,7 @@ impl Outcome {
     }
 }
 
-/// Runs the program to its end with these arguments and variables, and nothing else in its environment.
+/// Runs the program to its end. Its environment holds only these variables.
 pub async fn run(data_dir: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Outcome {
     let mut command = Command::new(path());
     command
@@ -62,4 +65,16 @@ pub async fn run(data_dir: &Path, arguments: &[&str], variables: &[(&str, &str)]
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Returns the address that a line of a server's log reports as listening.
+pub fn parse_listening_address(line: &str) -> Option<SocketAddr> {
+    listening_address(&serde_json::from_str(line).ok()?)
+}
+
+/// Returns the address that a record of a server's log reports as listening.
+pub fn listening_address(record: &Value) -> Option<SocketAddr> {
+    let fields = &record["fields"];
+    let is_listening = fields["message"] == "listening";
+    fields["address"].as_str().filter(|_| is_listening)?.parse().ok()
 }

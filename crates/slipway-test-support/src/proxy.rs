@@ -1,4 +1,4 @@
-//! A TCP proxy between a server and those who use it, which can misbehave like a network.
+//! A TCP proxy between a server and its clients that simulates network faults.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,27 +10,27 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What the network does.
+/// State of the simulated network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Open,
-    /// Every connection is cut, and new ones are closed at once.
+    /// Cuts every connection and closes new ones at once.
     Refuse,
-    /// Half open: what is sent is taken and goes nowhere. A connection that was silenced stays so for ever, as after
-    /// a firewall forgot it; only new ones work again. The server learns of it when the silence ends.
+    /// Half open: data is accepted and dropped. A silenced connection stays silent, as after a firewall has forgotten
+    /// it; only new connections work again. The server notices when the mode ends.
     Silent,
 }
 
-/// Listens on a port of 127.0.0.1 and forwards to what `target` names at the time.
+/// Listens on a port of 127.0.0.1 and forwards to the current `target`.
 pub struct Proxy {
     pub port: u16,
     mode: watch::Sender<Mode>,
-    /// Connections that are forwarded.
+    /// Number of connections that are being forwarded.
     forwarded: Arc<AtomicUsize>,
     accepting: AbortHandle,
 }
 
-/// Where a proxy connects to; shared by those that follow one server.
+/// Destination of a proxy. Proxies to the same server share it.
 pub type Target = Arc<Mutex<Endpoint>>;
 
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Proxy {
         }
     }
 
-    /// Silences every connection, and returns once nothing is forwarded.
+    /// Silences every connection, and returns when nothing is forwarded any more.
     pub async fn silence(&self) {
         self.set(Mode::Silent);
         while self.forwarded.load(Ordering::Acquire) > 0 {
@@ -140,7 +140,7 @@ async fn between(
     forwarded.fetch_sub(1, Ordering::AcqRel);
     if fault == Some(Mode::Silent) {
         let until_the_server_learns = async {
-            // The proxy is gone: as good as the end of the silence.
+            // The proxy was dropped, which also ends the silence.
             let _ = mode.wait_for(|mode| *mode != Mode::Silent).await;
             drop(server);
         };
@@ -148,12 +148,12 @@ async fn between(
     }
 }
 
-/// Takes what comes until the other end gives up.
+/// Reads and drops data until the other end closes the connection.
 async fn swallow(mut client: impl AsyncRead + Unpin) {
     let _ = copy(&mut client, &mut sink()).await;
 }
 
-/// Starts a proxy to a test's database on a Unix socket, and names the database as it is reached through it.
+/// Starts a proxy to a test database on a Unix socket. Returns the proxy and the URL through it.
 pub async fn behind(url: &str) -> (Proxy, String) {
     let (address, directory) = url.split_once("?host=").expect("the database is on a socket");
     let (_, database) = address.rsplit_once('/').expect("a URL names its database");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
-/// A round trip: what a client sent before it had to wait for the server.
+/// A round trip: the bytes that a client sent before it waited for the server.
 #[derive(Debug, Clone)]
 pub struct RoundTrip {
     /// Number of the connection.
@@ -17,7 +17,7 @@ pub struct RoundTrip {
     pub text: String,
 }
 
-/// Forwards to a server on a Unix socket.
+/// A proxy that forwards to a server on a Unix socket.
 pub struct RoundTripProxy {
     port: u16,
     trips: Arc<Mutex<Vec<RoundTrip>>>,
@@ -25,7 +25,7 @@ pub struct RoundTripProxy {
 }
 
 impl RoundTripProxy {
-    /// Starts a proxy to a test's database, and returns the URL of the database behind it.
+    /// Starts a proxy to a test database, and returns it with the URL through it.
     pub async fn start(url: &str) -> (Self, String) {
         let (address, directory) = url.split_once("?host=").expect("the database is on a socket");
         let (_, database) = address.rsplit_once('/').expect("a URL names its database");
@@ -46,7 +46,7 @@ impl RoundTripProxy {
         (proxy, url)
     }
 
-    /// Removes and returns what was recorded so far.
+    /// Removes and returns the round trips recorded so far.
     pub fn take(&self) -> Vec<RoundTrip> {
         std::mem::take(&mut self.trips.lock().unwrap())
     }
@@ -90,7 +90,7 @@ struct Recorder {
     connection: usize,
     trips: Trips,
     unread: Vec<u8>,
-    /// The first message has no type.
+    /// True after the first message, which has no type.
     is_started: bool,
     prepared: HashMap<Vec<u8>, String>,
     current: Vec<String>,
@@ -158,7 +158,7 @@ impl Recorder {
     }
 }
 
-/// Returns a text that ends with a zero, and where the rest begins.
+/// Splits bytes into a zero-terminated text and the number of bytes it takes.
 fn text(bytes: &[u8]) -> (String, usize) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     (String::from_utf8_lossy(&bytes[..end]).into_owned(), end + 1)

@@ -1,4 +1,4 @@
-//! An S3 service in this process, whose objects are files below a folder, and which can fail like one.
+//! An S3 service in this process. It stores objects as files in a folder and can simulate failures.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-// Short, because s3s-fs makes a file name of at most 255 bytes of the bucket and the key.
+// Short, because s3s-fs builds a file name of at most 255 bytes from the bucket and the key.
 const BUCKET: &str = "bucket";
 const PREFIX: &str = "p";
 const KEY_ID: &str = "a-key-id";
@@ -146,7 +146,7 @@ async fn accept(listener: TcpListener, service: Arc<FaultyService>) {
 }
 
 impl FaultyService {
-    /// An error closes the connection.
+    /// Answers a request. An error closes the connection.
     async fn answer(&self, request: Request<Incoming>) -> io::Result<HttpResponse> {
         let fault = *self.fault.borrow();
         match fault {

@@ -1,4 +1,4 @@
-//! An app made in memory, and a check of it, for measuring the resolver alone.
+//! An app in memory and a check of it, for measuring the resolver alone.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 const APP: &str = "com.example.app";
 
-/// An app of so many resources with so many releases each. Every third release is for another region, every fourth is
-/// a rollout of one percent, so that deciding has something to pass over.
+/// Creates an app with this number of resources, each with this number of releases. Every third release targets another
+/// region and every fourth is a one-percent rollout, so that a decision has to skip some.
 pub fn app(resources: usize, releases_each: usize) -> PublishedApp {
     let app = App {
         id: AppId::from_uuid(Uuid::nil()),

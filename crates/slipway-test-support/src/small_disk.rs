@@ -1,4 +1,4 @@
-//! A file system of a few megabytes, which a test can fill.
+//! A file system of a few megabytes, for tests that fill the disk.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None` where mounting is not allowed.
+    /// Returns `None` if mounting is not permitted.
     pub fn mount() -> Option<Self> {
         let directory = TempDir::new().unwrap();
         let mounted = Command::new("mount")
@@ -42,7 +42,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // A server that is about to end may have files open.
+        // An exiting server may still have files open.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }

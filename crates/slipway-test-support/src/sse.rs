@@ -1,4 +1,4 @@
-//! A client of server-sent events that hides nothing: comments and the end of the stream are seen too.
+//! A client of server-sent events that exposes comments and the end of the stream.
 
 use std::io;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// No test waits longer for an event.
+/// Time limit for an event.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// An open stream.
 pub struct SseStream {
     reader: BufReader<TcpStream>,
-    /// What was read and not given yet.
+    /// Data that was read but not returned yet.
     text: String,
     pub status: u16,
-    /// The head of the answer, in lower case.
+    /// The head of the response, in lower case.
     pub head: String,
 }
 
-/// An event, or a line outside of one.
+/// An event, or a line outside of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SseItem {
     Push(SsePush),
@@ -42,7 +42,7 @@ impl SsePush {
 }
 
 impl SseStream {
-    /// Asks for a device's events. `url` is the server's.
+    /// Opens a device's event stream. `url` is the server's.
     pub async fn open(url: &str, device: &str, token: &str, last_event_id: Option<i64>) -> Self {
         Self::open_with_method("GET", url, device, token, last_event_id).await
     }
@@ -61,7 +61,7 @@ impl SseStream {
         opened.await.expect("the server answers").unwrap()
     }
 
-    /// The same where the server may be away.
+    /// Opens a device's event stream, or returns an error if the server is down.
     pub async fn try_open(
         method: &str,
         url: &str,
@@ -92,12 +92,12 @@ impl SseStream {
         })
     }
 
-    /// Tells the server that this client sends no more, as it would by closing the connection.
+    /// Closes the sending half of the connection. The server sees the same as when a client disconnects.
     pub async fn close_sending_half(&mut self) {
         self.reader.get_mut().shutdown().await.unwrap();
     }
 
-    /// The next item; `None` once the stream has ended.
+    /// Returns the next item, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<SseItem> {
         timeout(DEADLINE, async {
             loop {
@@ -119,7 +119,7 @@ impl SseStream {
         .expect("the stream gives something")
     }
 
-    /// The next push.
+    /// Returns the next push.
     pub async fn push(&mut self) -> SsePush {
         loop {
             match self.next().await {
@@ -130,14 +130,14 @@ impl SseStream {
         }
     }
 
-    /// Reads until the stream ends.
+    /// Reads to the end of the stream.
     pub async fn ended(&mut self) {
         while self.next().await.is_some() {}
     }
 
     async fn chunk(&mut self) -> Option<String> {
         let mut length = String::new();
-        // A connection that was cut ends the stream too.
+        // A cut connection also ends the stream.
         self.reader.read_line(&mut length).await.ok()?;
         let length = usize::from_str_radix(length.trim(), 16)
             .ok()

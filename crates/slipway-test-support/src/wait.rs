@@ -1,13 +1,13 @@
-//! Waiting for what must come to be so.
+//! Waiting for a condition.
 
 use std::time::{Duration, Instant};
 
-/// Looks again and again until it is so; panics when it is not in time.
+/// Polls a condition until it holds. Panics at the time limit.
 pub async fn until(what: &str, within: Duration, is_so: impl AsyncFnMut() -> bool) {
     assert!(comes_true(within, is_so).await, "not within {within:?}: {what}");
 }
 
-/// Looks again and again; says whether it came to be so in time.
+/// Polls a condition. Returns true if it held within the time limit.
 pub async fn comes_true(within: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     while !is_so().await {

@@ -1,4 +1,4 @@
-//! The count of a million devices, while devices check. It prints the times:
+//! The count of a million devices during checks. It prints the times:
 //! `cargo test --test main a_million_devices -- --ignored --nocapture`.
 
 use std::pin::pin;
@@ -103,7 +103,7 @@ async fn insert_devices(app: &TestApp) {
     connection.close().await.unwrap();
 }
 
-/// Checks as a known device, one check after the other, until `work` ends. Returns the times of the checks in words.
+/// Checks as a known device, one check after the other, until `work` ends. Returns a summary of the durations.
 async fn check_for(merchant: &Merchant, work: impl Future<Output = ()>) -> String {
     let mut work = pin!(work);
     let mut times = Vec::new();

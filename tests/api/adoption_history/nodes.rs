@@ -1,4 +1,4 @@
-//! Counts of several nodes, and of nodes that are killed.
+//! Counts of several nodes, and of killed nodes.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -39,7 +39,7 @@ async fn two_nodes_do_not_count_twice(database: TestDatabase) {
     let expected = [on("2026-03-02", &[(50, 2)])];
     assert_eq!(days(&history(of_other, "").await), expected);
 
-    // Both look at once: one has the lease, and whoever comes later finds nothing due.
+    // Both try at the same time. One has the lease, and the later one finds nothing due.
     pass(&app, TimeDelta::hours(1));
     let (first, second) = tokio::join!(
         count_due(&app.running.context, HOLDER),
@@ -49,7 +49,7 @@ async fn two_nodes_do_not_count_twice(database: TestDatabase) {
     assert_eq!(counted.iter().map(|report| report.tenants).sum::<u64>(), 1);
     assert_eq!(days(&history(of_other, "").await), expected);
 
-    // A lease that has run out while its holder still counts does no harm: the numbers are the same.
+    // An expired lease of a holder that still counts does no harm: the numbers are the same.
     execute(&app, &["DELETE FROM adoption_counts", "DELETE FROM leases"]).await;
     assert_eq!(
         count_due(other, "another node").await.unwrap().unwrap().tenants,
@@ -59,7 +59,7 @@ async fn two_nodes_do_not_count_twice(database: TestDatabase) {
     assert_eq!(count_rows(&app, "adoption_days").await, 1);
 }
 
-/// Runs a future until it has been polled a number of times, and drops it. Returns `None` if it did not end.
+/// Polls a future a number of times, and drops it. Returns `None` if it did not complete.
 async fn run_polls<F: Future>(future: F, mut polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(move |cx| {
@@ -100,7 +100,7 @@ async fn a_count_that_is_killed_is_continued_by_another_node(database: TestDatab
         pass(&app, LEASE);
         let killed = run_polls(count_due(&app.running.context, "a killed node"), polls).await;
         ended += u64::from(killed.is_some());
-        // What is written of a tenant is complete.
+        // The written counts of a tenant are complete.
         let found = days(&history(&merchant.admin, "?days=1").await);
         assert!(found.is_empty() || found[0].1 == [(51, 1), (50, 1)], "{found:?}");
         pass(&app, LEASE);

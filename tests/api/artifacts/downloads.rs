@@ -1,4 +1,4 @@
-//! Downloads by link: ranges, conditions, permits, the page for people.
+//! Downloads by link: ranges, conditions, permits, and the page for people.
 
 use reqwest::Client;
 use reqwest::header::HeaderMap;
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::fixture::{Fixture, TestStorage, browser, local, on_every_store};
 use super::sha256;
 
-/// Status, headers and body of a request without a credential.
+/// Makes a request without a credential. Returns status, headers and body.
 pub(super) async fn fetch(
     fixture: &Fixture,
     path: &str,
@@ -16,7 +16,7 @@ pub(super) async fn fetch(
     fetch_by(&browser(), fixture, path, headers).await
 }
 
-/// The same by a client that keeps its connections.
+/// Makes a request with a client that keeps its connections.
 pub(super) async fn fetch_by(
     client: &Client,
     fixture: &Fixture,
@@ -38,7 +38,7 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 async fn a_link_downloads_the_file_whole_or_in_parts(storage: TestStorage) {
     let fixture = Fixture::start(storage).await;
-    // More than one piece of the store, and no repetition.
+    // Longer than one chunk of the store, and without repetition.
     let content: Vec<u8> = (0..300_000_u32)
         .map(|index| (index % 251).to_le_bytes()[0])
         .collect();
@@ -123,7 +123,7 @@ async fn unknown_keys_look_alike_and_old_links_end(storage: TestStorage) {
     assert_eq!(answers[0].0, 404);
     assert!(answers.iter().all(|answer| *answer == answers[0]));
 
-    // The number of a link is not used again, even if the file is.
+    // The number of a link is never reused, even for the same file.
     fixture.admin.delete(&resource).await.expect(204);
     assert_eq!(fetch(&fixture, &local(&renewed), &[]).await.0, 404);
     let again = fixture.upload(b"linked", "").await.expect(201);
@@ -144,7 +144,7 @@ async fn downloads_beyond_the_permits_are_told_when_to_come_back(storage: TestSt
     let (status, headers, _) = fetch(&fixture, &path, &[]).await;
     let seconds: u64 = header(&headers, "retry-after").parse().unwrap();
     assert_eq!((status, (5..=60).contains(&seconds)), (503, true));
-    // What sends no content needs no permit.
+    // A response without content needs no permit.
     assert_eq!(browser().head(&url).send().await.unwrap().status(), 200);
     drop(held);
     slipway_test_support::wait::until(

@@ -1,4 +1,4 @@
-//! A server with a store of its own: a folder, or a bucket of an S3 service.
+//! A server with its own artifact store: a folder, or a bucket of an S3 service.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ impl TestStorage {
     }
 }
 
-/// Makes each `async fn(TestStorage)` a test with a folder on SQLite and on PostgreSQL, and one with a bucket.
+/// Turns each `async fn(TestStorage)` into tests with a folder on SQLite and on PostgreSQL, and one with a bucket.
 macro_rules! on_every_store {
     ($($test:ident),* $(,)?) => {
         mod sqlite {$(
@@ -67,9 +67,9 @@ pub(super) use on_every_store;
 pub(super) struct Fixture {
     pub(super) app: TestApp,
     pub(super) admin: Caller,
-    /// The objects of the store. Those of a bucket are files, too.
+    /// Folder of the stored objects. Those of a bucket are files, too.
     pub(super) folder: PathBuf,
-    /// The uploads in progress.
+    /// Folder of the uploads in progress.
     pub(super) spool: PathBuf,
     /// `None` if the store is a folder.
     pub(super) bucket: Option<S3Server>,
@@ -124,7 +124,7 @@ impl Fixture {
         in_tenant(&format!("/artifacts/{sha256}"))
     }
 
-    /// The usual app with a device.
+    /// Creates the usual app with a device.
     pub(super) async fn merchant(&self) -> Merchant {
         let admin = self.admin.clone();
         let device = self.app.device(&admin, TENANT).await;
@@ -137,7 +137,7 @@ impl Fixture {
         files_below(self.folder.join("artifacts"))
     }
 
-    /// The file of the store with the content of an artifact.
+    /// Returns the stored file with the content of an artifact.
     pub(super) fn stored_file(&self, sha256: &str) -> PathBuf {
         let is_its = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(sha256);
         self.stored_files().into_iter().find(is_its).unwrap()
@@ -147,7 +147,7 @@ impl Fixture {
         files_below(self.spool.clone())
     }
 
-    /// The status of a download.
+    /// Returns the status of a download.
     pub(super) async fn download(&self, stored: &Value) -> u16 {
         let url = format!("{}{}", self.app.url, local(stored));
         browser().get(url).send().await.unwrap().status().as_u16()
@@ -184,7 +184,7 @@ pub(super) async fn upload(caller: &Caller, path: &str, bytes: &[u8], headers: &
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// A client without a credential that follows no redirect.
+/// Returns a client without a credential that follows no redirect.
 pub(super) fn browser() -> Client {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -192,7 +192,7 @@ pub(super) fn browser() -> Client {
         .unwrap()
 }
 
-/// The local path of a download URL.
+/// Returns the local path of a download URL.
 pub(super) fn local(stored: &Value) -> String {
     let url = stored["download_url"].as_str().unwrap();
     url.trim_start_matches("https://files.example").to_owned()

@@ -1,4 +1,4 @@
-//! Jobs: leftovers, retention and verification; and a store that is away.
+//! Background jobs: leftovers, retention and verification; and an unavailable store.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -57,7 +57,7 @@ async fn leftovers_are_deleted_after_a_day(storage: TestStorage) {
     std::fs::write(&abandoned, b"half").unwrap();
     let foreign = fixture.folder.join("artifacts/10000000/notes.txt");
     std::fs::write(&foreign, b"not ours").unwrap();
-    // The files have the time of day, and the test's clock is behind it.
+    // The files have the real time, and the test's clock is behind it.
     fixture.app.clock.set("2100-01-01T00:00:00Z".parse().unwrap());
     let report = run(&fixture, &mut jobs).await;
     assert_eq!((report.abandoned_uploads, report.leftovers), (1, 1));
@@ -95,7 +95,7 @@ async fn a_scrub_finds_damage_and_the_repair(storage: TestStorage) {
     std::fs::write(&file, b"tnetnoc").unwrap();
     pass(&fixture, TimeDelta::hours(20));
     pass(&fixture, TimeDelta::hours(5));
-    // The retention of 30 days must not end first.
+    // The retention of 30 days must not end before.
     fixture
         .admin
         .patch(&Fixture::path(&sha256(b"content")), &json!({"keep": true}))
@@ -137,7 +137,7 @@ async fn an_unreachable_or_another_store_degrades_readiness(storage: TestStorage
     let degraded = (json!("degraded"), json!("unreachable"));
     assert_eq!(state().await, degraded);
     fixture.upload(b"meanwhile", "").await.problem(503, "unavailable");
-    // An empty directory in its place, as of a volume that is not mounted.
+    // An empty directory in its place, like that of an unmounted volume.
     std::fs::create_dir(&fixture.folder).unwrap();
     assert_eq!(state().await, degraded);
     fixture.upload(b"meanwhile", "").await.problem(503, "unavailable");

@@ -10,7 +10,7 @@ use super::fixture::{Fixture, TestStorage, browser, local};
 use super::sha256;
 use slipway_test_support::database::TestDatabase;
 
-/// More than one piece of each store, and no multiple of one.
+/// Longer than one chunk of each store, and not a multiple of one.
 const LENGTH: usize = 600_011;
 const CONCURRENT: usize = 4;
 const SEED: u64 = 9_110;
@@ -30,7 +30,7 @@ struct Case {
     expected: Expected,
 }
 
-/// The content, its link, and a client of it.
+/// The content, its link, and a client for it.
 struct Download {
     fixture: Fixture,
     path: String,
@@ -39,10 +39,10 @@ struct Download {
     client: Client,
 }
 
-/// A case with the response that its construction implies.
+/// Generates a case, and derives the response from its construction.
 fn case(random: &mut fastrand::Rng, etag: &str) -> Case {
     let first = random.usize(0..LENGTH);
-    // Most ranges are short. The others cross pieces of the store.
+    // Most ranges are short. The others cross chunks of the store.
     let count = match random.u8(0..20) {
         0 => random.usize(1..=LENGTH),
         1..=4 => random.usize(1..=200_000),
@@ -170,6 +170,6 @@ async fn ranges_of_a_folder_equal_slices() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_of_a_bucket_equal_slices() {
-    // Each request is two or more to the service.
+    // Each request takes two or more to the service.
     assert_ranges_equal_slices(TestStorage::bucket().await, 1_000).await;
 }

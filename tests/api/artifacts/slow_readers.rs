@@ -10,10 +10,10 @@ use super::downloads::fetch;
 use super::fixture::{Fixture, TestStorage, local, on_every_store};
 use slipway_test_support::wait::until;
 
-/// Below the time after which a connection without any progress is closed.
+/// Time limit, below the time after which a connection without any progress is closed.
 const WITHIN: Duration = Duration::from_secs(25);
 
-/// Begins a download, and reads its first bytes.
+/// Starts a download, and reads its first bytes.
 async fn begin(fixture: &Fixture, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -27,7 +27,7 @@ async fn begin(fixture: &Fixture, path: &str) -> TcpStream {
     stream
 }
 
-/// Reads 2 KiB at each tick until the server ends the connection.
+/// Reads 2 KiB at each tick until the server closes the connection.
 async fn read_slowly(mut stream: TcpStream, mut ticks: Interval) {
     let mut bytes = [0; 2048];
     while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {

@@ -1,4 +1,4 @@
-//! A store that is gone, slow, full or refuses access, and files that are damaged behind the server's back.
+//! A store that is down, slow, full or refuses access, and files that are damaged on the disk.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use slipway_test_support::s3_server::{S3Fault, S3Server};
 use slipway_test_support::small_disk::SmallDisk;
 use slipway_test_support::wait::until;
 
-/// More than one part of a multipart upload.
+/// Longer than one part of a multipart upload.
 const LARGE: usize = 9 << 20;
 
-/// A published release of the usual app from a file of this version.
+/// Publishes a release of the usual app from a file of this version.
 async fn release(fixture: &Fixture, merchant: &Merchant, version_code: u64) -> Value {
     let stored = fixture.upload(&apk(PACKAGE, version_code), "").await.expect(201);
     let fields = json!({
@@ -28,7 +28,7 @@ async fn release(fixture: &Fixture, merchant: &Merchant, version_code: u64) -> V
     merchant.create(&fields).await.expect(201)
 }
 
-/// The version of the app that a device without it is offered.
+/// Returns the version of the app offered to a device without it.
 async fn offered(merchant: &Merchant) -> Option<i64> {
     let check = with(check_fields(), json!({"version_code": 1}));
     let answer = merchant.device.post("/v1/check", &check).await.expect(200);
@@ -52,7 +52,7 @@ async fn readiness(fixture: &Fixture) -> (Value, Value) {
     (ready["status"].clone(), ready["artifacts"].clone())
 }
 
-/// While the service fails, uploads and downloads are 503, readiness says so, and checks go on.
+/// While the service fails, uploads and downloads give 503, readiness reports it, and checks continue.
 async fn a_failing_service_is_unavailable(fault: S3Fault) {
     let fixture = Fixture::start(TestStorage::bucket().await).await;
     let merchant = fixture.merchant().await;
@@ -91,7 +91,7 @@ async fn a_service_that_refuses_access_is_unavailable() {
     a_failing_service_is_unavailable(S3Fault::Forbidden).await;
 }
 
-/// A file that nobody writes to. Whoever opens it waits.
+/// A pipe without a writer, at which readers block.
 struct SilentFile(PathBuf);
 
 impl SilentFile {
@@ -104,7 +104,7 @@ impl SilentFile {
 }
 
 impl Drop for SilentFile {
-    /// Lets readers go on. Otherwise the runtime waits for them.
+    /// Unblocks the readers. Otherwise the runtime waits for them.
     fn drop(&mut self) {
         let _ = OpenOptions::new().read(true).write(true).open(&self.0);
     }
@@ -162,7 +162,7 @@ async fn a_full_service_refuses_uploads_until_it_has_space() {
     assert_eq!(server(&fixture).parts(), Vec::<PathBuf>::new());
 }
 
-/// Damages a file behind the server's back.
+/// Damage to a file on the disk.
 type Damage = fn(&Path);
 
 async fn a_damaged_file_is_found_and_not_offered(storage: TestStorage) {
@@ -194,7 +194,7 @@ async fn a_damaged_file_is_found_and_not_offered(storage: TestStorage) {
         until_offered(&merchant, 60).await;
         assert_eq!(fixture.download(&artifact).await, 503);
 
-        // A file that was restored is noticed within a day, before the other one is verified again.
+        // A restored file is detected within a day, before the other one is verified again.
         std::fs::write(&file, &intact).unwrap();
         pass(&fixture, TimeDelta::hours(23));
         assert_eq!(run(&fixture, &mut jobs).await.scrubbed, 0);

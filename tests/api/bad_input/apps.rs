@@ -99,7 +99,7 @@ async fn old_names_differ_from_one_another_and_from_all_that_has_a_name(database
     fixture.finish();
 }
 
-/// Taken names are no mistake of form.
+/// A name in use is a conflict, not a malformed field.
 async fn names_that_are_taken_conflict(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();

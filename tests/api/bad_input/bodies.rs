@@ -1,4 +1,4 @@
-//! Bodies that are no JSON, no object or of another type, on operations of every kind.
+//! Bodies that are not JSON, not objects or of another type, on operations of every kind.
 
 use reqwest::Method;
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::api::harness::Caller;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Some operation of every kind, and who may call it.
+/// Returns an operation of every kind, and its caller.
 pub(super) fn operations(fixture: &Fixture) -> Vec<(Caller, Operation)> {
     let check = json!({"package_name": "com.hema.wms", "version_code": 50, "device_id": "PDA001"});
     let explain = Operation::new(Method::POST, app_path("/explain"), check.clone(), Vec::new());
@@ -92,7 +92,7 @@ async fn what_is_no_json_object_is_refused(database: TestDatabase) {
     fixture.finish();
 }
 
-/// Bytes that are no UTF-8 are no JSON, wherever they stand.
+/// Bytes that are not UTF-8 are invalid JSON at any position.
 async fn texts_that_are_no_utf8_are_refused(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let before = fixture.everything().await;

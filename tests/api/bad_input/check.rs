@@ -34,7 +34,7 @@ fn explain() -> Operation {
     Operation::new(Method::POST, app_path("/explain"), valid, vec![at])
 }
 
-/// A wrong field alone, and all of them named when several are wrong.
+/// Builds a row for each wrong field alone, and rows with several wrong fields, all of which must be named.
 fn rows(operation: &Operation, wrong: &[WrongField]) -> Vec<super::table::Row> {
     let mut rows: Vec<_> = wrong
         .iter()
@@ -76,7 +76,7 @@ async fn every_field_of_an_explanation_is_refused_in_every_wrong_way(database: T
     let admin = fixture.admin.clone();
     let before = fixture.everything().await;
     let mut wrong = wrong_fields();
-    // Here the path says the app, so a blank name in the body is a mistake but none at all is not.
+    // The path names the app here, so a blank name in the body is an error but an absent one is not.
     wrong.push(("package_name", json!("com.hema.old").to_string()));
     wrong.push(("package_name", json!("com.hema.nothing").to_string()));
     wrong.push(("tenant_id", "10000001".to_owned()));
@@ -90,7 +90,7 @@ async fn every_field_of_an_explanation_is_refused_in_every_wrong_way(database: T
     fixture.finish();
 }
 
-/// A tenant that is another's, unknown or nobody's is one answer.
+/// Another tenant, an unknown tenant and an impossible id give the same answer.
 async fn a_check_of_another_tenant_is_forbidden(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let device = fixture.device.clone();
@@ -112,7 +112,7 @@ async fn a_check_of_another_tenant_is_forbidden(database: TestDatabase) {
     fixture.finish();
 }
 
-/// Members that a check does not know are ignored, whatever is in them; those that it knows come once.
+/// Unknown members of a check are ignored, whatever they contain. Known members must not repeat.
 async fn a_check_ignores_unknown_members_and_refuses_repeated_ones(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let device = fixture.device.clone();

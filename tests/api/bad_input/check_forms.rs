@@ -1,4 +1,4 @@
-//! Odd forms of a check that are as good as the plain one.
+//! Unusual forms of a check that are equivalent to the plain one.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::api::harness::{Caller, release_fields};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// A check whose answer depends on each of its fields.
+/// Returns a check whose answer depends on each of its fields.
 fn plain() -> Value {
     json!({
         "package_name": APP,
@@ -21,7 +21,7 @@ fn plain() -> Value {
     })
 }
 
-/// Raw JSON that means the same as the plain value of a field.
+/// Raw JSON equivalent to the plain value of a field.
 const SAME: [(&str, &[&str]); 8] = [
     (
         "version_code",
@@ -88,7 +88,7 @@ const SAME: [(&str, &[&str]); 8] = [
     ("device_id", &[r#""PDA001""#, r#""\u0050DA001""#]),
 ];
 
-/// Raw JSON with which the three JSON fields and the device type say nothing.
+/// Raw JSON that counts as absent in the three JSON fields and the device type.
 const NOTHING: [&str; 14] = [
     "null",
     "{}",
@@ -121,7 +121,7 @@ async fn ask(device: &Caller, field: &str, json: Option<&str>) -> (Value, String
     (answer.expect(200), revision)
 }
 
-/// A release for the plain check's device alone.
+/// Starts a server with a release for the plain check's device alone.
 async fn set_up(database: TestDatabase) -> Fixture {
     let fixture = Fixture::set(database).await;
     let recall = app_path(&format!("/releases/{}/recall", fixture.published));
@@ -154,7 +154,7 @@ async fn set_up(database: TestDatabase) -> Fixture {
         .post(&app_path("/releases"), &release)
         .await
         .expect(201);
-    // Skipped only by fresh installs, so that what is installed matters too.
+    // Only fresh installs skip it, so the installed version matters too.
     let mut floor = release;
     floor["version_code"] = json!(245);
     floor["version_name"] = json!("1.0.245");
@@ -209,7 +209,7 @@ async fn what_says_nothing_is_absent(database: TestDatabase) {
     }
 }
 
-/// Texts are taken as sent: what differs is another device, another type or an app that is not known.
+/// Texts are taken literally. A different text is another device, another type or an unknown app.
 async fn texts_are_taken_as_sent(database: TestDatabase) {
     let fixture = set_up(database).await;
     let (absent, _) = ask(&fixture.device, "device_type", None).await;
@@ -254,7 +254,7 @@ async fn texts_are_taken_as_sent(database: TestDatabase) {
     }
 }
 
-/// The largest and the deepest documents that are read.
+/// The largest and the deepest documents that are accepted.
 async fn documents_at_their_limits_are_read(database: TestDatabase) {
     let fixture = set_up(database).await;
     let expected = fixture.device.post("/v1/check", &plain()).await.expect(200);

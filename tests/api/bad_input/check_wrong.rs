@@ -1,11 +1,11 @@
-//! What a check must refuse: raw JSON by field.
+//! Invalid checks: raw JSON by field.
 
 use serde_json::json;
 
-/// A field and a wrong value, as raw JSON; the field is named by the refusal.
+/// A field and an invalid value for it, as raw JSON. The refusal must name the field.
 pub(super) type WrongField = (&'static str, String);
 
-/// Every wrong value of every field. The three JSON fields are wrong plain and in a string.
+/// Returns every invalid value of every field. Those of the three JSON fields appear plain and in a string.
 pub(super) fn wrong_fields() -> Vec<WrongField> {
     let mut all = Vec::new();
     for (field, values) in SCALARS {
@@ -231,7 +231,7 @@ const DOCUMENTS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Texts that are no JSON.
+/// Texts that are not JSON.
 const NO_JSON: [&str; 16] = [
     "x",
     "{",
@@ -251,7 +251,7 @@ const NO_JSON: [&str; 16] = [
     "a=b",
 ];
 
-/// Nested deeper than 8, in arrays and in objects; `{}` has depth 1.
+/// Returns documents nested deeper than 8, in arrays and in objects; `{}` has depth 1.
 fn too_deep() -> [String; 6] {
     let objects = format!("{}{{}}{}", r#"{"a":"#.repeat(8), "}".repeat(8));
     let arrays = format!("{}{}", "[".repeat(9), "]".repeat(9));
@@ -266,7 +266,7 @@ fn too_deep() -> [String; 6] {
     ]
 }
 
-/// Over 64 KiB, as text and in compact form.
+/// Returns documents over 64 KiB, as text and in compact form.
 fn too_large(field: &str) -> [String; 2] {
     let name = "a".repeat(64 * 1024 - 5);
     let value = if field == "org_info" { r#""1""# } else { "1" };

@@ -88,7 +88,7 @@ async fn an_import_refuses_bad_input(database: TestDatabase) {
     fixture.finish();
 }
 
-/// However many devices are wrong, the answer stays readable: the first hundred are named.
+/// The refusal names only the first hundred wrong devices, so that it stays readable.
 async fn an_import_of_mistakes_is_answered_briefly(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let mut body = "{\"devices\":[{}".to_owned();

@@ -1,4 +1,4 @@
-//! A server with one of everything, and the judge of its refusals.
+//! A server with one object of every kind, and the judge of its refusals.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(super) struct Fixture {
     pub(super) platform: Caller,
     pub(super) admin: Caller,
     pub(super) device: Caller,
-    /// Ids of releases.
+    /// Id of the published release.
     pub(super) published: String,
     pub(super) draft: String,
     pub(super) pin: String,
@@ -65,8 +65,8 @@ impl Fixture {
         }
     }
 
-    /// Sends every wrong body of an operation as this caller, and then the valid one, which must be answered with
-    /// `accepted`: so each wrong body is refused for what is wrong with it and for nothing else.
+    /// Sends every wrong body of an operation as this caller, and then the valid body, which must be answered with
+    /// `accepted`. This shows that each wrong body is refused for its one error alone.
     pub(super) async fn try_operation(&mut self, caller: &Caller, operation: &Operation, accepted: u16) {
         self.try_rows(caller, operation, operation.rows()).await;
         let request = caller.request(operation.method.clone(), &operation.path);
@@ -80,7 +80,7 @@ impl Fixture {
         }
     }
 
-    /// Sends wrong bodies, and looks after every few whether the audit grew.
+    /// Sends wrong bodies. Checks after every few that the audit has not grown.
     pub(super) async fn try_rows(&mut self, caller: &Caller, operation: &Operation, rows: Vec<Row>) {
         const LOOK_EVERY: usize = 25;
         let mut before = self.newest_event().await;
@@ -105,7 +105,7 @@ impl Fixture {
         }
     }
 
-    /// Sends a request that must be refused so.
+    /// Sends a request that must be refused with this problem.
     pub(super) async fn expect_refusal(
         &mut self,
         label: &str,
@@ -125,7 +125,7 @@ impl Fixture {
         self.failures.push(format!("{}\n    {why}", cut(label)));
     }
 
-    /// Everything that the tenant's administrator and the platform's can list.
+    /// Returns every list that the administrators of the tenant and of the platform can read.
     pub(super) async fn everything(&self) -> Vec<Value> {
         let mut lists = vec![self.platform.get("/api/v1/tenants?limit=200").await.expect(200)];
         for list in [
@@ -153,7 +153,7 @@ impl Fixture {
                 .expect(200),
         );
         lists.push(self.admin.get(&app_path("/releases?limit=200")).await.expect(200));
-        // A refused request uses its credential all the same.
+        // A refused request still counts as a use of its credential.
         let items = lists.iter_mut().filter_map(|list| list["items"].as_array_mut());
         for item in items.flatten().filter_map(Value::as_object_mut) {
             item.remove("last_used_on");
@@ -161,7 +161,7 @@ impl Fixture {
         lists
     }
 
-    /// Fails with everything that was not refused as it should be.
+    /// Fails with all requests that were not refused as expected.
     pub(super) fn finish(self) {
         let Self {
             failures, refusals, ..
@@ -180,7 +180,7 @@ impl Fixture {
     }
 }
 
-/// Whether an answer is the problem that is expected, in words that a caller knows.
+/// Checks that an answer is the expected problem, in words that a caller understands.
 pub(super) fn judge(answer: &Answer, expected: &ExpectedProblem) -> Result<(), String> {
     let whole = format!("{} {}", answer.status, answer.text);
     let must = |holds: bool, what: &str| {
@@ -222,7 +222,7 @@ pub(super) fn judge(answer: &Answer, expected: &ExpectedProblem) -> Result<(), S
     must(named == expected, &format!("names {named:?}, not {expected:?}"))
 }
 
-/// Whether a text says something, at a readable length, without words that only a Rust programmer knows.
+/// Returns true if a text has a readable length and no terms of Rust.
 fn is_plain(text: &str) -> bool {
     const JARGON: [&str; 22] = [
         "i8",

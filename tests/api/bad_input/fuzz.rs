@@ -1,4 +1,5 @@
-//! Generated nonsense: whatever is sent, the answer is JSON or a problem, never a failure, and the server goes on.
+//! Generated invalid requests: the answer is always JSON or a problem, never a failure, and the server continues to
+//! work.
 
 use std::time::Duration;
 
@@ -22,22 +23,22 @@ use slipway_test_support::on_both_databases;
 
 const CASES: usize = 400;
 
-/// What is done to a valid body.
+/// Mutation of a valid body.
 #[derive(Debug, Clone)]
 enum Mutation {
-    /// Something else entirely.
+    /// Replaces the whole body.
     Replace(Value),
-    /// One value somewhere inside becomes another.
+    /// Replaces one value inside the body.
     Inside(Index, Value),
-    /// A member gets another name.
+    /// Renames a member.
     Rename(Index, String),
-    /// Some bytes become others.
+    /// Replaces some bytes.
     Bytes(Vec<(Index, u8)>),
-    /// The end is missing.
+    /// Cuts off the end.
     Cut(Index),
-    /// A piece of the text stands twice.
+    /// Repeats a piece of the text.
     Repeat(Index, Index),
-    /// A raw value in the place of another.
+    /// Replaces a value with raw text.
     Raw(Index, String),
 }
 
@@ -189,7 +190,7 @@ fn mutated(valid: &Value, mutation: &Mutation) -> Vec<u8> {
     }
 }
 
-/// Every place inside a value.
+/// Returns the pointers to all values inside a value.
 fn pointers(value: &Value) -> Vec<String> {
     let mut all = vec![String::new()];
     let inside: Vec<(String, &Value)> = match value {
@@ -238,7 +239,7 @@ fn operations(fixture: &Fixture) -> Vec<(Caller, Operation)> {
     .into();
     let check = Operation::new(reqwest::Method::POST, "/v1/check", check, Vec::new());
     let device = (fixture.device.clone(), check);
-    // Devices ask most.
+    // Devices make most calls, so theirs get the most cases.
     all.extend([
         (
             device.0.clone(),

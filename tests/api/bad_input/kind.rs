@@ -1,8 +1,8 @@
-//! What fields take, and from that the values that they must refuse.
+//! Types of fields, and the values that each type must refuse.
 
 use serde_json::{Value, json};
 
-/// What a field takes.
+/// Type of a field.
 #[derive(Clone)]
 pub(super) enum Kind {
     /// Text on one line.
@@ -20,12 +20,12 @@ pub(super) enum Kind {
     /// The scheme of a URL without its colon.
     UrlScheme,
     Password,
-    /// Any text: what it is good for is not the reader's to say.
+    /// Any text. The server does not interpret it.
     AnyText,
     Url {
         may_be_empty: bool,
     },
-    /// So many hexadecimal digits.
+    /// This number of hexadecimal digits.
     Hex(usize),
     Instant,
     OneOf(&'static [&'static str]),
@@ -36,11 +36,11 @@ pub(super) enum Kind {
     Bool,
     /// Any JSON object, at most 64 KiB.
     AnyObject,
-    /// An object with members of its own.
+    /// An object whose members have types of their own.
     Members,
-    /// 1 to 5 org codes; a wrong one is the path's mistake.
+    /// 1 to 5 org codes. A refusal names the path for a wrong code.
     OrgPath,
-    /// An array; the function gives the items of a valid one.
+    /// An array. The function builds the items of a valid one.
     List {
         item: Box<Kind>,
         max: usize,
@@ -48,20 +48,20 @@ pub(super) enum Kind {
     },
 }
 
-/// A value that a field must refuse, as raw JSON, and what the refusal names.
+/// A value that a field must refuse, as raw JSON, and the place that the refusal must name.
 pub(super) struct Wrong {
     pub(super) json: String,
     pub(super) at: At,
 }
 
-/// What a refusal names.
+/// Place that a refusal names.
 #[derive(Clone)]
 pub(super) enum At {
-    /// The field with this after its name: the value is of the wrong type.
+    /// The field name with this suffix, for a value of the wrong type.
     Type(String),
-    /// The field with this after its name: the value is not acceptable.
+    /// The field name with this suffix, for an unacceptable value.
     Value(String),
-    /// The body: it is no JSON at all.
+    /// The body, which is not JSON.
     Body,
 }
 
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// Every wrong value but the absent one and null, which depend on the field.
+    /// Returns every wrong value except absent and null, which depend on the field.
     pub(super) fn wrong_values(&self) -> Vec<Wrong> {
         match self {
             Self::Integer { min } => integers(*min),
@@ -88,7 +88,7 @@ impl Kind {
         }
     }
 
-    /// Texts that the grammar refuses.
+    /// Returns texts that violate the grammar.
     fn wrong_texts(&self) -> Vec<String> {
         match self {
             Self::Line { max } => [blank(), too_long(*max), controls(), lines("a\nb")].concat(),
@@ -144,12 +144,12 @@ fn lines(texts: &str) -> Vec<String> {
     texts.split('|').map(str::to_owned).collect()
 }
 
-/// Empty, ASCII blanks, and a blank of Unicode.
+/// Returns blank texts: empty, ASCII blanks, and a blank of Unicode.
 fn blank() -> Vec<String> {
     lines("|   |\u{3000}")
 }
 
-/// One too many, of one byte each and of three.
+/// Returns texts with one character too many, of one byte each and of three.
 fn too_long(max: usize) -> Vec<String> {
     vec!["x".repeat(max + 1), "店".repeat(max + 1)]
 }
@@ -254,7 +254,7 @@ fn percents() -> Vec<Wrong> {
 }
 
 fn objects() -> Vec<Wrong> {
-    // Which of the two it is called makes no difference to the caller: both name the field.
+    // The refusal may name the type or the value; both name the field.
     let mut all = values(&[r#""x""#, r#""{}""#, "5", "1.5", "true", "[]", "[{}]"]);
     all.push(Wrong {
         json: json!({"a": "x".repeat(64 * 1024 - 7)}).to_string(),
@@ -267,7 +267,7 @@ fn objects() -> Vec<Wrong> {
     all
 }
 
-/// So many objects in one another.
+/// Returns this number of nested objects.
 pub(super) fn nested(depth: usize) -> String {
     format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth))
 }

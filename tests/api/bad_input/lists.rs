@@ -14,7 +14,7 @@ use super::table::ExpectedProblem;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Every list, and whether its cursors are ids.
+/// Returns every list, and true if its cursors are ids.
 fn lists() -> Vec<(String, bool)> {
     let mut lists = vec![("/api/v1/tenants".to_owned(), true)];
     for noun in [
@@ -68,7 +68,7 @@ async fn lists_refuse_bad_parameters(database: TestDatabase) {
         ] {
             expect(&mut fixture, &format!("{list}?limit={limit}"), "limit").await;
         }
-        // No base64, no UTF-8, control characters.
+        // Not base64, not UTF-8, or control characters.
         for cursor in ["!!!", "%00", "%FF", "a", "YQ==", "_w", "AA", "YQBi", "Bw"] {
             expect(&mut fixture, &format!("{list}?cursor={cursor}"), "cursor").await;
         }
@@ -129,7 +129,7 @@ async fn filters_refuse_bad_values(database: TestDatabase) {
     fixture.finish();
 }
 
-/// What is no id in a path is not there.
+/// An invalid id in a path gives 404.
 async fn what_is_no_id_is_not_there(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();
@@ -272,7 +272,7 @@ async fn a_malformed_idempotency_key_is_refused(database: TestDatabase) {
     fixture.finish();
 }
 
-/// A refused request leaves its key free for the request that was meant.
+/// A refused request leaves its key free for the corrected request.
 async fn a_refused_create_does_not_use_up_its_key(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();

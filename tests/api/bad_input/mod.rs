@@ -1,5 +1,5 @@
-//! Bad input, by table: each field of each request wrong in each way that it can be. Every refusal is a problem
-//! document that names the field in words for people, and nothing is written.
+//! Bad input, by table: each field of each request with each possible error. Every refusal is a problem document that
+//! names the field in plain words, and nothing is written.
 
 mod apps;
 mod bodies;

@@ -78,7 +78,7 @@ async fn the_org_directory_refuses_bad_input(database: TestDatabase) {
     fixture.finish();
 }
 
-/// However many nodes are wrong, the answer stays readable: the first hundred are named.
+/// The refusal names only the first hundred wrong nodes, so that it stays readable.
 async fn a_directory_of_mistakes_is_answered_briefly(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();

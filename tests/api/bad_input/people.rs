@@ -1,4 +1,4 @@
-//! Tenants, people, keys, tokens, signing in.
+//! Tenants, people, keys, tokens and logins.
 
 use reqwest::Method;
 use serde_json::json;
@@ -172,8 +172,8 @@ async fn signing_in_refuses_bad_input(database: TestDatabase) {
     fixture.finish();
 }
 
-/// What cannot be a name or a password is not a mistake of form: it is nobody's.
-async fn strange_credentials_are_nobodys(database: TestDatabase) {
+/// An impossible name or password is answered like an unknown account, not like a malformed field.
+async fn impossible_credentials_are_refused_like_unknown_ones(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let anyone = fixture.app.anyone();
     for text in [
@@ -269,6 +269,6 @@ on_both_databases!(
     people_refuse_bad_input,
     administrators_and_their_tokens_refuse_bad_input,
     signing_in_refuses_bad_input,
-    strange_credentials_are_nobodys,
+    impossible_credentials_are_refused_like_unknown_ones,
     keys_and_tokens_refuse_bad_input,
 );

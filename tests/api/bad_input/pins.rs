@@ -43,7 +43,7 @@ pub(super) fn pin_of_device() -> Operation {
 }
 
 fn pin_of_node() -> Operation {
-    // Without any target it is the device that is asked for.
+    // Without any target, the refusal names the device.
     let node = Field::optional("org_path", Kind::OrgPath);
     put_pin(&json!({"org_path": ["HM", "HM-SH", "8007"]}), node)
 }
@@ -94,7 +94,7 @@ async fn a_pin_names_one_target_and_what_there_is(database: TestDatabase) {
     fixture.finish();
 }
 
-/// A discarded draft is no release to be pinned to.
+/// A discarded draft cannot be the target of a pin.
 async fn an_exact_pin_to_a_discarded_release_is_refused(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();

@@ -1,4 +1,4 @@
-//! The verbs of a release and its rollout.
+//! Actions on a release and its rollout.
 
 use reqwest::Method;
 use serde_json::json;
@@ -97,7 +97,7 @@ async fn rollouts_refuse_bad_input(database: TestDatabase) {
     fixture.finish();
 }
 
-/// What is well formed but comes at the wrong time is a conflict, and changes nothing either.
+/// A well-formed action in the wrong state is a conflict and changes nothing.
 async fn verbs_at_the_wrong_time_conflict(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();

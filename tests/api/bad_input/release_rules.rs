@@ -11,7 +11,7 @@ use slipway_test_support::on_both_databases;
 
 const RULE: &str = "attribute_rules[0]";
 
-/// Members of a release that are wrong, each with the fields that the refusal names.
+/// Returns wrong members of a release, each with the fields that the refusal names.
 fn wrong_members() -> Vec<(Value, &'static [&'static str])> {
     vec![
         (json!({"ends_at": "2026-03-02T02:00:00Z"}), &["ends_at"]),
@@ -103,7 +103,7 @@ fn wrong_members() -> Vec<(Value, &'static [&'static str])> {
     ]
 }
 
-/// Operators with values that they cannot use.
+/// Returns operators with values that they do not support.
 fn wrong_rules() -> Vec<Value> {
     let many: Vec<_> = (0..101).collect();
     let long = "x".repeat(1_001);
@@ -172,7 +172,7 @@ async fn the_rules_between_fields_hold_when_a_release_is_changed(database: TestD
     let before = fixture.everything().await;
     let update = update_release(&fixture.draft);
     let mut rows = rows(&update);
-    // Those that leave fields out or name another resource are about making one.
+    // Omitted fields and other resources only concern creation.
     rows.retain(|row| !row.expected.fields.iter().any(|field| field == "identifier"));
     rows.push(update.row(
         &json!({"identifier": "com.hema.wms.chuku"}),
@@ -186,7 +186,7 @@ async fn the_rules_between_fields_hold_when_a_release_is_changed(database: TestD
     fixture.finish();
 }
 
-/// A change is judged together with what is stored.
+/// A change is validated together with the stored fields.
 async fn a_change_that_contradicts_what_is_stored_is_refused(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();
@@ -210,7 +210,7 @@ async fn a_change_that_contradicts_what_is_stored_is_refused(database: TestDatab
     fixture.finish();
 }
 
-/// What is published keeps its file facts; the refusal names those that would change.
+/// Facts of a published file cannot change. The refusal names those that would change.
 async fn file_facts_of_a_published_release_stay(database: TestDatabase) {
     let mut fixture = Fixture::set(database).await;
     let admin = fixture.admin.clone();
@@ -237,7 +237,7 @@ async fn file_facts_of_a_published_release_stay(database: TestDatabase) {
     fixture.finish();
 }
 
-/// At its limits a release is accepted: one more is what the tables refuse.
+/// A release at every limit is accepted. The tables cover one beyond each limit.
 async fn a_release_at_every_limit_is_accepted(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let scope = |index: usize| json!({"l1Code": "HM", "l2Code": index.to_string()});
@@ -273,7 +273,7 @@ async fn a_release_at_every_limit_is_accepted(database: TestDatabase) {
     }
 }
 
-/// What is odd but allowed is kept as it was sent, and is no burden to what reads it later.
+/// Unusual but valid values are stored as sent and readable later.
 async fn odd_releases_are_read_as_they_were_written(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let nested: Value = serde_json::from_str(&nested(120)).unwrap();

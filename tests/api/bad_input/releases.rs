@@ -1,4 +1,4 @@
-//! The fields of a release, for making and for changing one.
+//! Fields of a release, for creating and for changing one.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use slipway_test_support::on_both_databases;
 
 const UNITS: &[&str] = &["device", "l1", "l2", "l3", "l4", "l5"];
 
-/// A release with every field.
+/// Returns a release with every field.
 pub(super) fn whole_release() -> Value {
     json!({
         "identifier": RESOURCE,
@@ -54,7 +54,7 @@ fn code() -> Kind {
     Kind::Line { max: 128 }
 }
 
-/// Fields that changing a release has too.
+/// Returns the fields that creating and changing a release share.
 fn common_fields() -> Vec<Field> {
     let url = || Kind::Url { may_be_empty: true };
     let scopes = || Kind::list(Kind::Members, 1_000, scope);

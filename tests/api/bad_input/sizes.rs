@@ -1,4 +1,4 @@
-//! Bodies that are too large, that break off, and answers that stay short.
+//! Bodies that are too large or incomplete, and refusals that stay short.
 
 use reqwest::Method;
 use serde_json::json;
@@ -14,7 +14,7 @@ use slipway_test_support::on_both_databases;
 
 const MIB: usize = 1024 * 1024;
 
-/// The text with blanks after it.
+/// Pads a text with blanks to a length.
 fn padded(text: &str, length: usize) -> String {
     text.to_owned() + &" ".repeat(length - text.len())
 }
@@ -43,7 +43,7 @@ async fn a_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
     fixture.finish();
 }
 
-/// A body without a length is counted as it comes.
+/// A body without a length is counted as it arrives.
 async fn a_chunked_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let made = fixture
@@ -68,7 +68,7 @@ async fn a_chunked_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
     }
 }
 
-/// A client that breaks off in the middle of a body, or lies about its length, has written nothing.
+/// A client that disconnects within a body, or sends a wrong length, writes nothing.
 async fn a_body_that_breaks_off_writes_nothing(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let made = fixture
@@ -109,7 +109,7 @@ async fn a_body_that_breaks_off_writes_nothing(database: TestDatabase) {
     fixture.app.anyone().get("/healthz").await.expect(200);
 }
 
-/// A long value is not sent back.
+/// A refusal does not repeat a long value.
 async fn a_refusal_is_shorter_than_what_it_refuses(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let long = "x".repeat(100_000);

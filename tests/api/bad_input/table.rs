@@ -1,43 +1,43 @@
-//! A request as a table of its fields, and the wrong bodies that follow from it.
+//! A request as a table of its fields, from which wrong bodies are derived.
 
 use reqwest::Method;
 use serde_json::Value;
 
 use super::kind::{At, Kind};
 
-/// A request and what its fields take.
+/// A request and the types of its fields.
 pub(super) struct Operation {
     pub(super) method: Method,
     pub(super) path: String,
-    /// A body that is accepted; every wrong one differs from it in one place.
+    /// A body that is accepted. Every wrong body differs from it in one place.
     pub(super) valid: Value,
     pub(super) fields: Vec<Field>,
 }
 
 /// One field of a request.
 pub(super) struct Field {
-    /// As refusals name it, e.g. `rollout.percent`.
+    /// Name in refusals, for example `rollout.percent`.
     name: &'static str,
     kind: Kind,
     may_be_absent: bool,
     may_be_null: bool,
-    /// What is named instead when the value, not its type, is wrong.
+    /// Name in refusals of a value that has the right type.
     values_at: &'static str,
 }
 
-/// A body and the one thing that its refusal must name.
+/// A wrong body and the problem that it must give.
 pub(super) struct Row {
     pub(super) label: String,
     pub(super) body: Vec<u8>,
     pub(super) expected: ExpectedProblem,
 }
 
-/// What a refusal must say.
+/// Expected problem document.
 #[derive(Debug, Clone)]
 pub(super) struct ExpectedProblem {
     pub(super) status: u16,
     pub(super) code: &'static str,
-    /// The fields named, in any order.
+    /// Named fields, in any order.
     pub(super) fields: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl ExpectedProblem {
         }
     }
 
-    /// Another refusal than that of a field.
+    /// Expects a problem other than that of a field.
     pub(super) fn status(status: u16, code: &'static str) -> Self {
         Self {
             status,
@@ -65,7 +65,7 @@ impl ExpectedProblem {
 }
 
 impl Field {
-    /// Must be given.
+    /// Builds a required field.
     pub(super) fn required(name: &'static str, kind: Kind) -> Self {
         Self {
             name,
@@ -76,7 +76,7 @@ impl Field {
         }
     }
 
-    /// May be left out, and null is as good as absent.
+    /// Builds an optional field for which null means absent.
     pub(super) fn optional(name: &'static str, kind: Kind) -> Self {
         Self {
             may_be_absent: true,
@@ -85,7 +85,7 @@ impl Field {
         }
     }
 
-    /// May be left out but has no null.
+    /// Builds an optional field that refuses null.
     pub(super) fn not_null(name: &'static str, kind: Kind) -> Self {
         Self {
             may_be_null: false,
@@ -111,14 +111,14 @@ impl Operation {
         }
     }
 
-    /// Every wrong body.
+    /// Returns every wrong body.
     pub(super) fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<_> = self.fields.iter().flat_map(|field| self.rows_of(field)).collect();
         rows.extend(self.rows_of_members());
         rows
     }
 
-    /// A row whose body is the valid one with some members replaced or, given as null, left out.
+    /// Builds a row from the valid body with some members replaced, or removed if given as null.
     pub(super) fn row(&self, changes: &Value, expected: ExpectedProblem) -> Row {
         let mut body = self.valid.clone();
         let members = body.as_object_mut().unwrap();
@@ -161,7 +161,7 @@ impl Operation {
         rows
     }
 
-    /// A row whose body has raw JSON as one of its fields.
+    /// Builds a row from the valid body with raw JSON as one of its fields.
     pub(super) fn row_with(&self, field: &str, json: &str, expected: ExpectedProblem) -> Row {
         Row {
             label: format!("{field} = {}", cut(json)),
@@ -170,7 +170,7 @@ impl Operation {
         }
     }
 
-    /// Members that are unknown or given twice, and members without their names.
+    /// Builds rows with unknown or repeated members, and with members without names.
     fn rows_of_members(&self) -> Vec<Row> {
         let valid = self.valid.to_string();
         let inside = valid.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
@@ -206,7 +206,7 @@ impl Operation {
     }
 }
 
-/// The body with raw JSON as one field, which need not be there yet.
+/// Returns the body with raw JSON as a field, which may be new.
 fn with(body: &Value, field: &str, json: &str) -> String {
     const MARK: &str = "@ here @";
     let mut body = body.clone();
@@ -243,7 +243,7 @@ fn steps(field: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Enough of a long text to know it by.
+/// Shortens a long text for a message.
 pub(super) fn cut(text: &str) -> String {
     if text.chars().count() <= 80 {
         return text.to_owned();

@@ -74,7 +74,7 @@ async fn damaged_files_raise_an_alarm(database: TestDatabase) {
         .get(&format!("{tenant}/apps/{PACKAGE}/releases/{id}"))
         .await;
     assert!(page.text.contains("The stored file is damaged."), "{}", page.text);
-    // The platform sees the total, another tenant nothing.
+    // A platform administrator sees the total, another tenant nothing.
     assert!(
         browser
             .get("/console")

@@ -1,4 +1,4 @@
-//! A browser: it keeps cookies, follows no redirect by itself, and reads the fields of forms.
+//! A browser: keeps cookies, does not follow redirects, and reads the fields of forms.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::api::harness::TestApp;
 
 const BOUNDARY: &str = "----form";
 
-/// Writes a form as a browser does: its fields in the order of the page, the file last.
+/// Encodes a form like a browser: fields in the order of the page, the file last.
 pub(super) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8]) -> Vec<u8> {
     let mut form = Vec::new();
     for (name, value) in fields {
@@ -28,7 +28,7 @@ pub(super) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8])
     form
 }
 
-/// Page as it arrived.
+/// A page as received.
 pub(super) struct Page {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -53,7 +53,7 @@ impl Page {
         self.header("location")
     }
 
-    /// The `Set-Cookie` header of this cookie.
+    /// Returns the `Set-Cookie` header of this cookie.
     pub(super) fn set_cookie(&self, name: &str) -> Option<&str> {
         let mut all = self
             .headers
@@ -63,7 +63,7 @@ impl Page {
         all.find(|cookie| cookie.starts_with(&format!("{name}=")))
     }
 
-    /// The value of a hidden field in the first form with this id.
+    /// Returns the value of a hidden field in the first form with this id.
     pub(super) fn hidden(&self, form: &str, field: &str) -> Option<String> {
         let start = self.text.find(&format!("id=\"{form}\""))?;
         let form = &self.text[start..];
@@ -73,7 +73,7 @@ impl Page {
         Some(value[..value.find('"')?].to_owned())
     }
 
-    /// The token of the page's forms.
+    /// Returns the token of the page's forms.
     pub(super) fn token(&self) -> String {
         let mark = "name=\"csrf_token\" value=\"";
         let at = self
@@ -175,7 +175,7 @@ impl Browser {
         self.send_file_form(path, body, &[]).await
     }
 
-    /// Sends a form that [`file_form`] wrote.
+    /// Sends a form that [`file_form`] encoded.
     pub(super) async fn send_file_form(
         &mut self,
         path: &str,

@@ -1,4 +1,4 @@
-//! The chart of adoption over time on the page of an app.
+//! Chart of adoption over time on the page of an app.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn an_app_has_a_chart_and_a_table_of_its_adoption(database: TestDatabase) 
     let page = browser.get(&path).await;
     assert_eq!(page.status, 200, "{}", page.text);
     let text = &page.text;
-    // Yesterday two devices had 239; today one of them has 240.
+    // Yesterday two devices had 239. Today one of them has 240.
     for part in [
         "<h3>Installed versions by day</h3>",
         "<p class=\"quiet\">2026-02-02 – 2026-03-03 (UTC). Most devices on a day: 2</p>",
@@ -76,7 +76,7 @@ async fn an_app_has_a_chart_and_a_table_of_its_adoption(database: TestDatabase) 
     ] {
         assert!(numbers.text.contains(part), "{part} is not in {}", numbers.text);
     }
-    // The app itself has no release, so that the page has no section for it.
+    // The app itself has no release, so the page has no section for it.
     assert_eq!(text.matches("<svg class=\"days\"").count(), 1);
     for forbidden in ["style=", "<script>", "onload"] {
         assert!(!text.contains(forbidden), "{forbidden}");

@@ -1,4 +1,4 @@
-//! Forms: sent twice, sent on a changed object, sent with mistakes; and the stream of a push page.
+//! Forms that are sent twice, sent for a changed object, or sent with errors, and the stream of a push page.
 
 use reqwest::Method;
 use serde_json::json;
@@ -112,7 +112,7 @@ async fn a_changed_object_is_shown_beside_the_input(database: TestDatabase) {
         page.text
     );
     assert_eq!(admin.get(&api).await.expect(200)["app_name"], "Theirs");
-    // The page has the new tag, so that sending it again is a decision.
+    // The page has the new tag, so that the user can confirm the change by sending it again.
     let etag = page.hidden("change", "etag").unwrap();
     let page = browser
         .post(
@@ -205,7 +205,7 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
     let page = browser.post(&format!("{path}/withdraw"), &[]).await;
     assert_eq!(page.status, 303, "{}", page.text);
     until_changed(&mut stream).await;
-    // A browser that reconnects is told of the change that it missed.
+    // A browser that reconnects learns of the change that it missed.
     until_changed(&mut browser.open(events).await).await;
     assert_eq!(browser.post("/console/sign-out", &[]).await.status, 303);
     while stream.chunk().await.unwrap().is_some() {}

@@ -1,11 +1,11 @@
-//! Objects of a tenant for the pages to be about, made over the API.
+//! Objects of a tenant, created over the API, for the pages to show.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
 
-/// Ids by the placeholder that they stand for in [`super::roles::ROWS`].
+/// Ids by their placeholder in [`super::roles::ROWS`].
 pub(super) struct Objects(Vec<(&'static str, String)>);
 
 impl Objects {
@@ -99,7 +99,7 @@ impl Objects {
         ])
     }
 
-    /// Puts the ids in the place of their names.
+    /// Replaces the placeholders with ids.
     pub(super) fn fill(&self, text: &str) -> String {
         let mut filled = text.to_owned();
         for (name, id) in &self.0 {

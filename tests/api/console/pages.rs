@@ -1,4 +1,4 @@
-//! Pages: their headers, their size, their language, and texts that could be markup.
+//! Pages: their headers, size and language, and texts that contain markup.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::api::harness::{
     release_fields, with,
 };
 
-/// Most bytes of a page with its style sheet and script.
+/// Maximum size of a page with its style sheet and script, in bytes.
 const BUDGET: usize = 60 * 1024;
 
 fn assert_page(page: &Page, path: &str) {
@@ -55,7 +55,7 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
     let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
     browser.headers = vec![("accept-encoding".to_owned(), "gzip".to_owned())];
     let first = browser.get("/console/help").await;
-    // A page has the token of the session beside text that others may choose (BREACH).
+    // A page contains the token of the session beside text that others can choose (BREACH).
     assert_eq!(first.header("content-encoding"), "");
     browser.headers.clear();
     let assets = bytes_of_assets(&mut browser).await;
@@ -71,7 +71,7 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
     }
 }
 
-/// Number of bytes of the style sheet and the script.
+/// Returns the number of bytes of the style sheet and the script.
 async fn bytes_of_assets(browser: &mut Browser) -> usize {
     let mut assets = 0;
     let page = browser.get("/console/help").await;
@@ -208,7 +208,7 @@ async fn a_page_of_an_app_with_many_resources_keeps_the_budget(database: TestDat
     assert_eq!(rows(&page), 6 + 30, "releases and days: {}", page.text);
 }
 
-/// Number of rows that lead to a device, a release or a node.
+/// Returns the number of rows that link to a device, a release or a node.
 fn rows(page: &Page) -> usize {
     page.text.matches("<tr><th scope=\"row\">").count() + page.text.matches("/releases/0").count()
 }
@@ -320,7 +320,7 @@ async fn every_text_is_escaped(database: TestDatabase) {
         );
         assert!(!page.text.contains(HOSTILE), "{path}: {}", page.text);
     }
-    // Input that is refused is shown again.
+    // A form shows refused input again.
     let page = browser
         .post(
             &format!("{tenant}/apps"),
@@ -354,7 +354,7 @@ async fn formulas_are_neutralised_in_downloads(database: TestDatabase) {
     let tenant = format!("/console/tenants/{TENANT}");
     let csv = browser.get(&format!("{tenant}/org.csv")).await.text;
     assert!(csv.contains("\"'=HYPERLINK("), "{csv}");
-    // What was exported is imported unchanged.
+    // An export can be imported unchanged.
     let etag = browser
         .get(&format!("{tenant}/org"))
         .await

@@ -8,7 +8,7 @@ use super::objects::Objects;
 use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp};
 use crate::api::operations::make_person;
 
-/// Who is permitted.
+/// Callers with permission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Least {
     Viewer,
@@ -19,7 +19,7 @@ enum Least {
 
 use Least::{Admin, Platform, Publisher, Viewer};
 
-/// Route, a path of it, the fields of a form, and the least role that may use it.
+/// Route, an example path, the fields of a form, and the lowest role with permission.
 type Row = (
     &'static str,
     &'static str,
@@ -27,7 +27,7 @@ type Row = (
     Least,
 );
 
-/// Routes for everybody, which other tests are about.
+/// Public routes, which other tests cover.
 const PUBLIC: [&str; 6] = [
     "get ",
     "get /assets/{digest}/{file}",
@@ -525,9 +525,9 @@ const ROWS: &[Row] = &[
 /// The stream of a push page never ends by itself; `forms.rs` reads it.
 const STREAM: &str = "get /tenants/{tenant_id}/pushes/{push_id}/events";
 
-/// Returns the paths of all pages for people who are signed in. The names of objects in them are to be filled in.
+/// Returns the paths of all pages for signed-in people. They contain placeholders for objects.
 pub(super) fn pages() -> impl Iterator<Item = &'static str> {
-    // Exports are files, whose paths have an extension.
+    // Exports are files. Their paths have an extension.
     let is_page = |row: &&Row| row.0.starts_with("get ") && !row.0.contains('.');
     let rows = ROWS.iter().filter(is_page).map(|row| row.1);
     std::iter::once("").chain(rows)
@@ -574,7 +574,7 @@ async fn try_each(mut browser: Browser, objects: &Objects, who: Least) {
         let page = send(&mut browser, objects, row).await;
         let context = format!("{} by {}: {}", row.0, who as u8, page.text);
         if who >= row.3 {
-            // The one form that is refused here is the change of the password.
+            // Only the form for the password is refused here.
             let is_done =
                 page.status == 200 || page.status == 303 || (row.0 == "post /account" && page.status == 400);
             assert!(is_done, "{} {context}", page.status);
@@ -630,7 +630,7 @@ async fn another_tenant_looks_like_one_that_is_not_there(database: TestDatabase)
             row.0,
             there.text
         );
-        // Each page has its own address and request id, and nothing else differs.
+        // Pages differ only in address and request id.
         let plain = |page: &Page, tenant: i64| {
             let id = page.header("x-request-id").to_owned();
             page.text.replace(&id, "").replace(&tenant.to_string(), "")
@@ -640,7 +640,7 @@ async fn another_tenant_looks_like_one_that_is_not_there(database: TestDatabase)
     assert_eq!(crate::api::dump::dump(&admin, TENANT).await, before);
 }
 
-async fn nobody_is_led_to_sign_in(database: TestDatabase) {
+async fn a_browser_without_a_session_is_redirected_to_sign_in(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let admin = app.tenant_admin(TENANT).await;
     let objects = Objects::make(&app, &admin, TENANT, 0).await;
@@ -663,5 +663,5 @@ async fn nobody_is_led_to_sign_in(database: TestDatabase) {
 on_both_databases!(
     every_role_sees_what_it_may_and_nothing_else,
     another_tenant_looks_like_one_that_is_not_there,
-    nobody_is_led_to_sign_in,
+    a_browser_without_a_session_is_redirected_to_sign_in,
 );

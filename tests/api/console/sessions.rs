@@ -1,4 +1,4 @@
-//! Sessions of the console, and forms from elsewhere.
+//! Sessions of the console, and forms from other sites.
 
 use reqwest::Method;
 use serde_json::json;
@@ -38,7 +38,7 @@ async fn the_cookie_is_bound_to_tls_or_to_this_machine(database: TestDatabase) {
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
 
-    // A browser elsewhere that reached the server without TLS.
+    // A browser on another machine that reaches the server without TLS.
     let mut exposed = Browser::new(&app);
     exposed.headers = vec![
         ("host".to_owned(), "10.1.2.3:8080".to_owned()),

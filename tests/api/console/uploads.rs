@@ -1,4 +1,4 @@
-//! Uploads: with and without script, releases from files, refusals, and texts that could be markup.
+//! Uploads with and without script, releases from files, refusals, and texts that contain markup.
 
 use std::path::PathBuf;
 
@@ -68,7 +68,7 @@ impl Fixture {
         self.browser.get(&target).await
     }
 
-    /// Sends the form of a page with a file, as the file supplied it.
+    /// Sends the form of a page with a file, with the fields that the file supplied.
     async fn publish(&mut self, page: &Page) -> Page {
         let names = [
             "form_id",
@@ -127,7 +127,7 @@ async fn a_release_is_made_from_a_file_without_script(database: TestDatabase) {
         (&json!(digest), &json!("published"))
     );
 
-    // The next file shows the release that it replaces, and an older one says so.
+    // The page for the next file shows the release that it replaces. For an older file it warns.
     let next = fixture.upload_for_release("next.apk", &apk(PACKAGE, 8)).await;
     let replaced = format!("/releases/{}\"", listed["items"][0]["id"].as_str().unwrap());
     assert_has(&next, &[&replaced, "2.0.7"]);
@@ -177,7 +177,7 @@ async fn the_script_sends_the_form_of_the_page(database: TestDatabase) {
     assert_eq!((stored.status, stored.location()), (303, &*target("uploaded")));
     let again = send(content).await;
     assert_eq!((again.status, again.location()), (303, &*target("known")));
-    // A refusal is a page, whose main part takes the place of the one that is shown.
+    // A refusal is a page. Its main part replaces the current one.
     let empty = file_form(&fields, "", b"");
     let refused = fixture.browser.send_file_form(LIST, empty, &headers).await;
     assert_eq!(refused.status, 400, "{}", refused.text);
@@ -228,7 +228,7 @@ async fn limits_are_shown_at_the_form(database: TestDatabase) {
     let platform = fixture.app.platform_admin().await;
     let paths = [LIST.to_owned(), fixture.new_release.clone()];
     for path in &paths {
-        // The first is found while the file arrives, the second from the length of the form.
+        // The first size is detected while the file arrives, the second from the length of the form.
         for size in [100_001, 200_000] {
             let page = fixture.browser.upload(path, "large.bin", &vec![0; size]).await;
             assert_eq!(page.status, 413, "{}", page.text);

@@ -1,4 +1,4 @@
-//! Tokens that were replaced or revoked, on other nodes, after restarts and with other keys.
+//! Replaced and revoked tokens: on other nodes, after restarts and with other keys.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::api::harness::{Caller, DEADLINE, SECRET_KEY, TestApp};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// The key that comes after the usual one.
+/// Key that follows the usual one.
 const NEXT_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 async fn other_nodes_refuse_a_token_soon_after_it_was_replaced(database: TestDatabase) {
@@ -17,7 +17,7 @@ async fn other_nodes_refuse_a_token_soon_after_it_was_replaced(database: TestDat
     let (node, old_elsewhere) = app.at_another_node(&old).await;
     check(&old_elsewhere, "A").await.expect(200);
     let new = enrolled(&app, enrol(&old, "A").await, 200);
-    // What asks the database anyway knows at once.
+    // Operations that query the database detect it at once.
     enrol(&old_elsewhere, "A").await.problem(401, "unauthenticated");
     is_refused_soon(&old_elsewhere, "A").await;
     let (another, new_elsewhere) = app.at_another_node(&new).await;
@@ -58,7 +58,7 @@ async fn a_token_outlasts_a_rotation_and_enrolling_again_gives_one_by_the_first_
         .await;
     check(&old_elsewhere, "A").await.expect(200);
     let new = enrolled(&app, enrol(&old_elsewhere, "A").await, 200);
-    // The node that does not have the new key yet does not know the token.
+    // A node without the new key does not recognize the token.
     check(&new, "A").await.problem(401, "unauthenticated");
     rotated.stop().await.unwrap();
     let (alone, new_elsewhere) = app

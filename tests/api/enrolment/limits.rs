@@ -1,4 +1,4 @@
-//! Limits on what an extracted device key can do.
+//! Limits on the misuse of an extracted device key.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn codes_cannot_be_guessed_on_and_on(database: TestDatabase) {
     let limited = enrol_with(&merchant.device, "A", right).await;
     assert!(limited.header("retry-after").parse::<u64>().unwrap() > 0);
     limited.problem(429, "rate_limited");
-    // Nobody is kept out who needs no code, and no other device.
+    // Devices that need no code, and other devices, are not affected.
     enrol(&a, "A").await.expect(200);
     import(&merchant.admin, "B", "stores").await;
     let right = json!({"enrolment_code": code(&merchant.admin, "B").await});
@@ -46,7 +46,7 @@ async fn new_ids_by_enrolment_count_with_those_by_checks(database: TestDatabase)
     merchant.admin.get(&path("D")).await.problem(404, "not_found");
     // A check of a new id is answered and not recorded.
     check(&merchant.device, "E").await.expect(200);
-    // Whoever is known enrols as ever.
+    // Known devices can still enrol.
     first(&app, &merchant, "B").await;
     enrol(&c, "C").await.expect(200);
     import(&merchant.admin, "F", "stores").await;
@@ -57,7 +57,7 @@ async fn new_ids_by_enrolment_count_with_those_by_checks(database: TestDatabase)
     first(&app, &merchant, "D").await;
 }
 
-/// What is refused leaves no trace in the count.
+/// A refused enrolment does not change the count.
 async fn a_refused_enrolment_makes_no_device_known(database: TestDatabase) {
     let app = TestApp::start_with(database, |config| config.device_records.new_devices_per_day = 1).await;
     let merchant = merchant(&app).await;

@@ -1,4 +1,4 @@
-//! What a device may do with its own token, and nobody else.
+//! Permissions of a device's own token.
 
 use serde_json::{Value, json};
 use slipway::services::ServiceError;
@@ -19,7 +19,7 @@ async fn a_device_enrols_and_checks_with_a_token_of_its_own(database: TestDataba
     let offers = check(&token, "A").await.expect(200)["data"].clone();
     assert_eq!(offers[0]["identifier"], CHUKU);
     check_again(&token, "A").await.expect(200);
-    // The claim to another tenant is refused as with a device key.
+    // A claim to belong to another tenant is refused, as with a device key.
     let claim = with(check_fields(), json!({"device_id": "A", "tenant_id": TENANT + 1}));
     token
         .post("/v1/check", &claim)
@@ -29,7 +29,7 @@ async fn a_device_enrols_and_checks_with_a_token_of_its_own(database: TestDataba
         check(&token, other).await.problem(401, "unauthenticated");
     }
     check_again(&token, "B").await.problem(401, "unauthenticated");
-    // What is wrong with a check is told to a device with its token as to one with the key.
+    // Errors of a check are reported to a device with its token as with the key.
     let wrong = with(check_fields(), json!({"device_id": "A", "version_code": "x"}));
     assert_eq!(
         token.post("/v1/check", &wrong).await.wrong_fields(),
@@ -67,7 +67,7 @@ async fn an_enrolment_tells_what_a_check_would(database: TestDatabase) {
     assert_eq!(known["attributes"], attributes);
     assert_eq!(known["enrolled"], true);
     assert!(!known["first_seen_at"].is_null() && !known["last_seen_at"].is_null());
-    // What is left out, null, blank or empty stays.
+    // Absent, null, blank and empty fields keep their values.
     let silent = json!({"device_type": " ", "org_info": {}, "attributes": null, "enrolment_code": ""});
     enrol_with(&token, "A", silent).await.expect(200);
     assert_eq!(registered(&merchant, "A").await, known);
@@ -84,7 +84,7 @@ async fn a_device_enrols_again_with_its_token(database: TestDatabase) {
 
     let new = enrolled(&app, enrol(&old, "A").await, 200);
     check(&new, "A").await.expect(200);
-    // This node knows at once.
+    // This node detects it at once.
     check(&old, "A").await.problem(401, "unauthenticated");
     enrol(&old, "A").await.problem(401, "unauthenticated");
     assert_eq!(audited(&merchant).await.len(), 1, "nothing changed but the token");
@@ -99,7 +99,7 @@ async fn a_device_enrols_again_with_its_token(database: TestDatabase) {
     assert!(!event.to_string().contains(moved.token()));
 }
 
-async fn what_is_a_devices_own_takes_its_newest_token_alone(database: TestDatabase) {
+async fn device_operations_require_the_newest_token(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
     let (a, b) = (
@@ -177,7 +177,7 @@ async fn a_token_is_told_from_other_credentials(database: TestDatabase) {
     let body = json!({"refresh_token": token.token()});
     let refresh = app.anyone().post("/api/v1/auth/refresh", &body).await;
     refresh.problem(401, "unauthenticated");
-    // Every character counts, the number of the tenant too.
+    // Every character is significant, including those of the tenant's number.
     let text = token.token();
     for (from, to) in [("_10000000_", "_20000000_"), ("_1_", "_2_"), ("_1_", "_01_")] {
         let forged = app.bearer(&text.replacen(from, to, 1));
@@ -198,7 +198,7 @@ on_both_databases!(
     a_device_key_checks_for_enrolled_devices_as_before,
     an_enrolment_tells_what_a_check_would,
     a_device_enrols_again_with_its_token,
-    what_is_a_devices_own_takes_its_newest_token_alone,
+    device_operations_require_the_newest_token,
     a_disabled_tenants_devices_neither_check_nor_enrol,
     a_token_is_told_from_other_credentials,
 );

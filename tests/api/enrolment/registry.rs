@@ -1,4 +1,4 @@
-//! What the registry shows of enrolled and connected devices.
+//! Enrolled and connected devices in the registry.
 
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::api::harness::{Merchant, TENANT, TestApp, every_item, in_tenant};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-async fn a_device_is_connected_that_hangs_on_a_node_that_runs(database: TestDatabase) {
+async fn a_device_counts_as_connected_while_its_node_runs(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
     for device in ["A", "B", "C", "D"] {
@@ -17,7 +17,7 @@ async fn a_device_is_connected_that_hangs_on_a_node_that_runs(database: TestData
     }
     let (alive, dead) = (app.running.context.node().id, Uuid::new_v4());
     let sql = Database::connect(&app.database.url).await.unwrap();
-    // Nodes say so themselves; this one is too long silent.
+    // Nodes report this themselves. This one has not reported for too long.
     let late = format!(
         "INSERT INTO nodes (id, seen_at) VALUES ({}, '2026-03-02 01:59:30+00:00')",
         uuid(&app, dead)
@@ -73,7 +73,7 @@ async fn ids(merchant: &Merchant, filter: &str) -> Vec<String> {
     items.iter().map(id).collect()
 }
 
-/// A UUID as the database's own statements have it.
+/// Formats a UUID for raw statements on the database.
 fn uuid(app: &TestApp, uuid: Uuid) -> String {
     if app.database.url.starts_with("sqlite") {
         format!("X'{}'", uuid.simple())
@@ -83,6 +83,6 @@ fn uuid(app: &TestApp, uuid: Uuid) -> String {
 }
 
 on_both_databases!(
-    a_device_is_connected_that_hangs_on_a_node_that_runs,
+    a_device_counts_as_connected_while_its_node_runs,
     a_list_says_who_is_enrolled,
 );

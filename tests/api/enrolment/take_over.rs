@@ -1,4 +1,4 @@
-//! Attempts to become another device.
+//! Attempts to take over another device.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ async fn with_the_device_key_alone_nobody_takes_an_enrolled_device_over(database
     }
     assert_eq!(registered(&merchant, "A").await, before);
     check(&token, "A").await.expect(200);
-    // Audited once: who repeats it must not fill the audit.
+    // Audited once, because repetitions must not fill the audit.
     let events = audited(&merchant).await;
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(events[0]["action"], "device.refuse_enrolment");
@@ -73,7 +73,7 @@ async fn the_same_id_in_another_tenant_is_another_device(database: TestDatabase)
         let body = json!({"package_name": "x", "version_code": 1, "device_id": "A", "tenant_id": tenant});
         token.post("/v1/check", &body).await.expect(200);
     }
-    // A code of theirs is none here.
+    // A code of another tenant is invalid here.
     let path = format!("/api/v1/tenants/{}/devices/A/enrolment-codes", TENANT + 1);
     let made = other_admin.post(&path, &json!({})).await.expect(201);
     let code = json!({"enrolment_code": made["enrolment_code"]});
@@ -101,7 +101,7 @@ async fn an_imported_device_keeps_its_project(database: TestDatabase) {
     );
     let right = json!({"project_id": "depots"});
     enrol_with(&merchant.device, "A", right).await.expect(201);
-    // A code says that the tenant's people want it.
+    // A code proves that people of the tenant permit it.
     let code = json!({"enrolment_code": code(&merchant.admin, "B").await});
     enrol_with(&merchant.device, "B", code).await.expect(201);
     assert_eq!(registered(&merchant, "B").await["project_id"], "stores");
@@ -171,7 +171,7 @@ async fn a_deleted_devices_token_stays_refused(database: TestDatabase) {
     enrol(&old, "A").await.problem(401, "unauthenticated");
     let used = enrol_with(&merchant.device, "A", json!({"enrolment_code": code})).await;
     assert_eq!(used.wrong_fields(), ["enrolment_code"]);
-    // The id is like any that is not known, and for any project.
+    // Answered like any unknown id, and for any project.
     let other = enrol_with(&merchant.device, "A", json!({"project_id": "depots"})).await;
     let new = enrolled(&app, other, 201);
     check(&new, "A").await.expect(200);
@@ -198,7 +198,7 @@ async fn a_tenant_may_ask_for_a_code_the_first_time(database: TestDatabase) {
         .problem(409, "already_enrolled");
     let code = json!({"enrolment_code": code(&merchant.admin, "A").await});
     let token = enrolled(&app, enrol_with(&merchant.device, "A", code).await, 201);
-    // Its own token does afterwards.
+    // Its own token permits it afterwards.
     enrol(&token, "A").await.expect(200);
     enrol(&before, "before").await.expect(200);
     set_enrolment(&app, "key").await;

@@ -1,4 +1,4 @@
-//! A check over the gateway, in every form of an answer.
+//! A check over the gateway, in every format of the answer.
 
 use serde_json::json;
 

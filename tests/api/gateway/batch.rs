@@ -10,7 +10,7 @@ use slipway_test_support::on_both_databases;
 const SEPARATOR: &str = "\r\n-S-\r\n";
 const ROOT: &str = "wdk_rexout_resource_list_check_response";
 
-/// A call of a batch, of a device that has this version of what is offered.
+/// Returns a call of a batch, from a device with this installed version.
 fn piece(device_id: &str, installed: i64) -> String {
     let old_versions = percent(&json!({"com.hema.wms.chuku": installed}).to_string());
     format!(
@@ -19,7 +19,7 @@ fn piece(device_id: &str, installed: i64) -> String {
     )
 }
 
-/// The public parameters of a batch.
+/// Returns the public parameters of a batch.
 fn query(fixture: &Fixture) -> TopCall {
     fixture.client.call("", TIMESTAMP, &[]).without("method")
 }
@@ -28,7 +28,7 @@ async fn send(fixture: &Fixture, body: &str) -> Answer {
     fixture.client.send_batch(&query(fixture), body, None).await
 }
 
-/// What each answer of a batch says: the offered version, 0 for none, or the negative code of an error.
+/// Returns the result of each call in a batch: the offered version, 0 for none, or the negative error code.
 fn outcomes(text: &str, separator: &str) -> Vec<i64> {
     text.split(separator)
         .map(|answer| {
@@ -72,7 +72,7 @@ async fn answers_stand_in_the_order_of_the_calls(database: TestDatabase) {
     assert_eq!(ids.len(), pieces.len());
 }
 
-/// As many answers as a client that splits by the separator expects.
+/// Clients that split by the separator expect this number of answers.
 async fn a_piece_without_parameters_is_a_call_without_a_method(database: TestDatabase) {
     let fixture = fixture(database).await;
     let good = piece("a", 1);
@@ -108,7 +108,7 @@ async fn parameters_can_be_common_to_all_calls(database: TestDatabase) {
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240, -40, 0, -22]);
     let whole = format!("{shared}&device_id=a{SEPARATOR}N");
     assert_eq!(outcomes(&send(&fixture, &whole).await.text, SEPARATOR), [240]);
-    // Without a call there is nothing to answer.
+    // An empty batch has no answers.
     let nothing = send(&fixture, &shared).await.body;
     assert_eq!(nothing["error_response"]["code"], 21);
 }
@@ -162,7 +162,7 @@ async fn a_failure_before_the_calls_is_one_error(database: TestDatabase) {
         let answer = fixture.client.send_batch(&query, &good, None).await;
         assert_eq!(answer.body["error_response"]["code"], code, "{}", answer.text);
     }
-    // The signature is over the body too.
+    // The signature covers the body too.
     let signed = query(&fixture).signed_with(&good);
     let call = TopCall {
         params: signed,
@@ -194,7 +194,7 @@ async fn a_batch_is_answered_in_xml(database: TestDatabase) {
     assert_eq!(answer.body["data"][0]["version_code"], 240);
 }
 
-/// What follows the query in the signed text is the body, and the border between them must not move.
+/// In the signed text, the body follows the query. The boundary between them must not move.
 async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
     let fixture = fixture(database).await;
     let body = piece("a", 1);
@@ -214,7 +214,7 @@ async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
         let error = &refused.body["error_response"];
         assert_eq!(error["code"], 41, "{}", refused.text);
         assert_eq!(error["msg"], format!("Invalid arguments:{name}"));
-        // Nothing is told to whoever has no secret.
+        // A caller without the secret learns nothing.
         let forged = query(&fixture).with(name, value).with("sign", "00");
         let forged = fixture.client.send_batch(&forged, &body, None).await;
         assert_eq!(forged.body["error_response"]["code"], 25);
@@ -225,7 +225,7 @@ async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
         .with("target_app_key", "v2");
     let answer = fixture.client.send_batch(&carried, &body, None).await;
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240]);
-    // A batch whose text has another border: its body begins like the rest of a query.
+    // A batch whose text has another boundary: its body starts like the rest of a query.
     let rest = format!("timestamp{TIMESTAMP}v2.0{body}");
     let original = query(&fixture).with("target_app_key", "1");
     let signature = original.signed_with(&rest)["sign"].clone();
@@ -241,7 +241,7 @@ async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
     );
 }
 
-/// The batch was signed with one key, and is answered in one form.
+/// The batch is signed with one key, and is answered in one format.
 async fn calls_of_a_batch_cannot_bring_their_own_key_or_form(database: TestDatabase) {
     let fixture = fixture(database).await;
     let other = fixture.app.top_client(&fixture.admin, 10_000_000, "device").await;

@@ -1,4 +1,4 @@
-//! Answers are compressed for those who ask for gzip, and for nobody else.
+//! Answers are compressed only for clients that accept gzip.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use crate::api::harness::{CHECK, TopCall, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Sends a call to one of the two paths, and returns the answer as it came.
+/// Sends a call to one of the two paths, and returns the raw answer.
 async fn send(fixture: &Fixture, path: &str, call: &TopCall, accept_encoding: Option<&str>) -> Response {
     let body = "method=no.such.method";
     let request = if path == "/router/rest" {
@@ -46,7 +46,7 @@ fn unzipped(bytes: &[u8]) -> String {
     text
 }
 
-/// The text without its request id, which is 13 characters.
+/// Removes the request id, which has 13 characters.
 fn without_id(text: &str) -> String {
     let start = text.find("request_id").unwrap();
     let id: String = text[start + 10..]

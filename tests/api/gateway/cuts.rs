@@ -1,20 +1,21 @@
-//! All ways to read a signed text as parameters, found by trying: written from the protocol's words, not from the code.
+//! Exhaustive search for all readings of a signed text as parameters. It follows the protocol's specification, not the
+//! code.
 
 use std::collections::BTreeMap;
 
 use super::fixture::TIMESTAMP;
 
-/// What the value of a parameter must be for a check to be answered, as far as that is public. A text that is cut in
-/// another way is an error whatever the server thinks of readings.
+/// Possible values of a parameter in a check that is answered, according to the public protocol. A text split in
+/// another way is an error under any interpretation.
 pub(super) type IsPossible<'a> = &'a dyn Fn(&str, &str) -> bool;
 
 /// Names and values in ascending order of names.
 pub(super) type Reading = Vec<(String, String)>;
 
-/// How many steps are tried for one text.
+/// Maximum number of steps for one text.
 const MAX_STEPS: usize = 100_000;
 
-/// Up to `limit` readings of a text with these names.
+/// Returns up to `limit` readings of a text with these names.
 pub(super) fn readings(
     text: &str,
     names: &[&str],
@@ -75,7 +76,7 @@ impl Cutter<'_> {
         }
     }
 
-    /// At the end of the text, or where a later name begins.
+    /// Returns true at the end of the text, or if a later name begins there.
     fn can_end(&self, end: usize, name: &str) -> bool {
         let rest = &self.text[end..];
         rest.is_empty()
@@ -102,10 +103,11 @@ fn every_way_to_cut_a_text_is_found() {
     assert!(readings("a1b2b3", &["a", "b", "c"], &digits, 100).is_empty());
 }
 
-/// The instant of the tests as milliseconds.
+/// The tests' instant in milliseconds.
 pub(super) const MILLISECONDS: &str = "1772416800000";
 
-/// Whether a public parameter of a call can have a value, as far as the protocol says; `None` for any other parameter.
+/// Returns true if a public parameter of a call can have a value according to the protocol, and `None` for any other
+/// parameter.
 pub(super) fn is_possible_of_public(
     (app_key, method): (&str, &str),
     name: &str,
@@ -123,7 +125,7 @@ pub(super) fn is_possible_of_public(
     })
 }
 
-/// What the server is asked to do: blank means absent, and the defaults are filled in.
+/// Returns the effective parameters: blank ones are removed, and defaults are filled in.
 pub(super) fn meaning(params: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     let given = params.iter().filter(|(_, value)| !value.trim().is_empty());
     let mut meaning: BTreeMap<_, _> = BTreeMap::from([("format", "xml"), ("sign_method", "md5")]);

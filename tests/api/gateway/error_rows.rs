@@ -1,4 +1,4 @@
-//! Errors as the table has them, byte for byte in both forms, with only the request id replaced.
+//! Rows of the table of errors, byte for byte in both formats. Only the request id is replaced.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::harness::{Answer, TopCall, TopClient};
 
-/// An error as it is answered.
+/// An expected error.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) code: u16,
@@ -64,7 +64,7 @@ impl Row<'_> {
     }
 }
 
-/// Judges errors, whose request ids must all differ.
+/// Compares errors, and checks that all request ids differ.
 #[derive(Default)]
 pub(super) struct Judge(HashSet<String>);
 

@@ -1,4 +1,4 @@
-//! The table of errors, byte for byte in both forms, with only the request id replaced.
+//! The table of errors, byte for byte in both formats. Only the request id is replaced.
 
 use serde_json::json;
 
@@ -141,7 +141,7 @@ async fn text_that_is_no_utf8_is_refused(database: TestDatabase) {
         judge.judge_xml(&post(&fixture, "", body.clone()).await, expected);
         judge.judge_json(&post(&fixture, "?format=json", body).await, expected);
         let in_query = post(&fixture, &format!("?{bad}&format=json"), form.clone()).await;
-        // The query cannot be read, so neither can its format.
+        // An unreadable query has no readable format either.
         judge.judge_xml(&in_query, expected);
     }
     let raw = [form.as_bytes(), b"&x=\xff"].concat();
@@ -199,7 +199,7 @@ async fn a_required_argument_must_be_given(database: TestDatabase) {
             )
             .await;
     }
-    // Of several the first of the page's table.
+    // Of several errors, the first in the page's table is reported.
     let none = call(&fixture)
         .without("tenant_id")
         .without("device_id")
@@ -211,7 +211,7 @@ async fn a_required_argument_must_be_given(database: TestDatabase) {
     );
 }
 
-/// A value that is refused, and why.
+/// Returns parameters with refused values, and the reasons.
 fn wrong_values() -> Vec<(&'static str, String, &'static str)> {
     let version = "version_code must be an integer from 0 to 9223372036854775807, as a number or as digits";
     let tenant = "tenant_id must be an integer from 1 to 9223372036854775807, as a number or as digits";
@@ -314,7 +314,7 @@ async fn a_wrong_argument_is_named_with_the_reason(database: TestDatabase) {
     judge.judge_json(&fixture.client.send(&large).await, expected);
 }
 
-/// Nobody learns from the answer which tenants there are.
+/// Answers do not reveal which tenants exist.
 async fn foreign_unknown_and_disabled_tenants_look_alike(database: TestDatabase) {
     let fixture = fixture(database).await;
     let platform = fixture.app.platform_admin().await;
@@ -338,7 +338,7 @@ async fn foreign_unknown_and_disabled_tenants_look_alike(database: TestDatabase)
     }
 }
 
-/// A key may be that of a tenant which this node could never read, so it must not be called unknown.
+/// A key may belong to a tenant that this node has not been able to read, so it must not be reported as unknown.
 async fn a_key_of_an_unread_tenant_is_not_called_unknown(database: TestDatabase) {
     let fixture = fixture(database).await;
     let platform = fixture.app.platform_admin().await;
@@ -359,7 +359,7 @@ async fn a_key_of_an_unread_tenant_is_not_called_unknown(database: TestDatabase)
     judge
         .try_call(&client, call(&fixture).with("app_key", "1"), UNAVAILABLE)
         .await;
-    // The other tenant does not suffer.
+    // Other tenants are not affected.
     let readable = at_node(&readable);
     let call = readable
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
@@ -372,7 +372,7 @@ async fn a_key_of_an_unread_tenant_is_not_called_unknown(database: TestDatabase)
     judge
         .try_call(&readable, call.with("sign", "00"), INVALID_SIGNATURE)
         .await;
-    // Where every tenant was read, a key that nobody has is unknown.
+    // After all tenants have been read, a nonexistent key is unknown.
     let unknown = fixture
         .client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)

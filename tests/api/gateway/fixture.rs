@@ -1,4 +1,4 @@
-//! A tenant with a key of the gateway, and one release to offer.
+//! A tenant with a gateway key and one release to offer.
 
 use serde_json::{Value, json};
 use slipway::config::Config;
@@ -11,7 +11,7 @@ use slipway_test_support::database::TestDatabase;
 
 /// The tests' usual instant in the gateway's wall clock.
 pub(super) const TIMESTAMP: &str = "2026-03-02 10:00:00";
-/// What a device of the fixture sends that has nothing installed but the host package.
+/// Check of a fixture device on which only the host package is installed.
 pub(super) const DEVICE_CHECK: [(&str, &str); 4] = [
     ("package_name", "com.hema.wms"),
     ("version_code", "50"),
@@ -29,7 +29,7 @@ pub(super) async fn fixture(database: TestDatabase) -> Fixture {
     stage_with(database, |_| {}).await
 }
 
-/// With settings that differ from the tests' usual ones.
+/// Starts with changed settings.
 pub(super) async fn stage_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Fixture {
     let app = TestApp::start_with(database, change).await;
     let admin = app.tenant_admin(TENANT).await;
@@ -45,7 +45,7 @@ pub(super) async fn stage_with(database: TestDatabase, change: impl FnOnce(&mut 
     Fixture { app, admin, client }
 }
 
-/// An error without its request id, and that id.
+/// Splits an error into the error without its request id, and that id.
 pub(super) fn error_of(body: &Value) -> (Value, String) {
     let mut error = body["error_response"].clone();
     let id = error["request_id"].as_str().unwrap().to_owned();
@@ -53,16 +53,16 @@ pub(super) fn error_of(body: &Value) -> (Value, String) {
     (error, id)
 }
 
-/// What every client sends as `alipay_context`.
+/// Value of `alipay_context` in every client.
 pub(super) const ALIPAY_CONTEXT: &str = r#"{"havanaId":"","loginId":"","masterId":""}"#;
 
-/// The `req` of a valid push to these devices of the project `stores`, with other members beside or instead.
+/// Returns the `req` of a valid push to these devices of the project `stores`, with members added or replaced.
 pub(super) fn push_req(device_ids: &[&str], other: Value) -> String {
     with(push_fields(device_ids), other).to_string()
 }
 
 impl Fixture {
-    /// A client with an operator's key, and devices that it can push to.
+    /// Returns a client with an operator's key, after creating devices to push to.
     pub(super) async fn operator(&self, device_ids: &[&str]) -> TopClient {
         let devices = device_ids
             .iter()
@@ -73,13 +73,13 @@ impl Fixture {
         self.app.top_client(&self.admin, TENANT, "operator").await
     }
 
-    /// Every push, the newest first.
+    /// Returns every push, newest first.
     pub(super) async fn pushes(&self) -> Vec<Value> {
         every_item(&self.admin, &format!("/api/v1/tenants/{TENANT}/pushes?limit=200")).await
     }
 }
 
-/// A signed push.
+/// Builds a signed push.
 pub(super) fn push_call(client: &TopClient, req: &str) -> TopCall {
     let params = [("alipay_context", ALIPAY_CONTEXT), ("req", req)];
     client.call(PUSH, TIMESTAMP, &params)

@@ -1,4 +1,4 @@
-//! The limit on calls: by key and device, and counted in a batch too.
+//! Limit on calls by key and device, including calls in batches.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ async fn limited_stage(database: TestDatabase) -> Fixture {
     stage_with(database, |config| config.gateway_calls_per_minute = 2).await
 }
 
-/// The code of the error, 0 for none.
+/// Makes a check. Returns the error code, 0 for none, and the answer.
 async fn check(client: &TopClient, device_id: &str) -> (i64, String) {
     let call = client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
@@ -26,7 +26,7 @@ fn code(answer: &Value) -> i64 {
     answer["error_response"]["code"].as_i64().unwrap_or(0)
 }
 
-/// The seconds that an answer says a client has to wait; it must be this error and nothing else.
+/// Returns the seconds to wait in an answer, which must be exactly this error.
 fn seconds_of(text: &str) -> u64 {
     let start = r#"{"error_response":{"code":7,"msg":"App Call Limited","sub_code":"accesscontrol.limited-by-app-api-access-count","sub_msg":"This ban will last for "#;
     let rest = text.strip_prefix(start).unwrap_or_else(|| panic!("{text}"));

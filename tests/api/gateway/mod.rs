@@ -1,4 +1,4 @@
-//! The gateway over HTTP: its answers and errors, the shapes of requests, and what a signature may not become.
+//! The gateway over HTTP: answers, errors, formats of requests, and attacks on signatures.
 
 mod answers;
 mod batch;

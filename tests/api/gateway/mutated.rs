@@ -1,4 +1,4 @@
-//! Recorded requests with bytes changed at random: without the secret none is accepted, and none does any harm.
+//! Recorded requests with randomly changed bytes: without the secret none is accepted, and none does harm.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use crate::api::harness::{CHECK, TopClient, form, xml_to_json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::fuzzing::fuzz_cases;
 
-/// What is done to the bytes of a request.
+/// Mutation of the bytes of a request.
 #[derive(Debug, Clone)]
 enum Mutation {
     Flip(Index, u8),
@@ -20,7 +20,7 @@ enum Mutation {
     Repeat(Index, Index),
 }
 
-/// Pieces that mean something to a reader of requests.
+/// Pieces with a meaning in requests.
 const PIECES: [&str; 16] = [
     "&",
     "=",
@@ -83,7 +83,7 @@ impl Mutation {
     }
 }
 
-/// A request on the wire: its line and headers without the length, and its body.
+/// A raw request: its request line and headers without the length, and its body.
 #[derive(Debug, Clone)]
 struct RecordedCall {
     line: String,
@@ -92,7 +92,7 @@ struct RecordedCall {
 }
 
 impl RecordedCall {
-    /// The length is written last, so that a changed body is read whole.
+    /// The length is computed last, so that a changed body is read completely.
     fn bytes(&self) -> Vec<u8> {
         let length = match self.body.len() {
             0 => String::new(),
@@ -106,7 +106,7 @@ impl RecordedCall {
     }
 }
 
-/// One request of each shape.
+/// Returns a request of each format.
 fn recorded(client: &TopClient) -> Vec<RecordedCall> {
     let call = client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
@@ -144,7 +144,7 @@ fn recorded(client: &TopClient) -> Vec<RecordedCall> {
     ]
 }
 
-/// A request with some of its bytes changed: those of the body before its length is told, or any.
+/// Changes some bytes of a request: those of the body before the length is computed, or any.
 fn mutated(recorded: RecordedCall) -> impl Strategy<Value = Vec<u8>> {
     (vec(mutation(), 1..5), any::<bool>()).prop_map(move |(mutations, everywhere)| {
         let mut request = recorded.clone();
@@ -162,7 +162,8 @@ fn mutated(recorded: RecordedCall) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The first answer's status and body. Bytes behind a shortened body are another request, with an answer of its own.
+/// Returns the status and body of the first answer. Bytes after a shortened body are another request with its own
+/// answer.
 fn read(answer: &str) -> Option<(u16, &str)> {
     let (head, rest) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
@@ -173,12 +174,12 @@ fn read(answer: &str) -> Option<(u16, &str)> {
     Some((status, rest.get(..length)?))
 }
 
-/// Whether any call of the request was answered with success.
+/// Returns true if any call of the request succeeded.
 fn is_accepted(body: &str) -> bool {
     body.contains("wdk_rexout_resource_list_check_response")
 }
 
-/// Every answer of 200 is JSON or XML that a reader takes; a batch has several.
+/// Returns true if the body of a 200 is valid JSON or XML. A batch has several.
 fn is_well_formed(body: &str) -> bool {
     body.split("\r\n-S-\r\n").all(|piece| {
         if piece.starts_with("<?xml") {

@@ -1,20 +1,20 @@
-//! Of two faults the one that is checked first is told.
+//! Of two errors, the one that is checked first is reported.
 
 use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture, stage_with};
 use crate::api::harness::{Answer, CHECK, TopCall, form, percent};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// A request in the making.
+/// A request under construction.
 #[derive(Clone)]
 struct Request {
     verb: reqwest::Method,
     call: TopCall,
-    /// After the form.
+    /// Text after the form.
     appended: &'static str,
 }
 
-/// A fault: the code of its error, and how a request comes to have it.
+/// A fault: its error code, and a function that adds it to a request.
 type Fault = (u16, fn(&mut Request));
 
 fn set(request: &mut Request, name: &str, value: &str) {
@@ -25,7 +25,7 @@ fn remove(request: &mut Request, name: &str) {
     request.call = request.call.clone().without(name);
 }
 
-/// In the order in which they are told.
+/// Faults in the order of their checks.
 const FAULTS: &[Fault] = &[
     (9, |request| request.verb = reqwest::Method::PUT),
     (47, |request| request.appended = "&x=%FF"),
@@ -48,7 +48,7 @@ const FAULTS: &[Fault] = &[
     (11, |request| set(request, "tenant_id", "77")),
 ];
 
-/// A device that has called as often as it may, which is once a minute.
+/// A device that has used its limit of one call per minute.
 const BUSY: &str = "BUSY";
 
 async fn send(fixture: &Fixture, request: Request) -> Answer {
@@ -86,14 +86,14 @@ async fn of_two_faults_the_earlier_one_is_told(database: TestDatabase) {
             let call = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
             let mut request = Request {
                 verb: reqwest::Method::POST,
-                // Each a device of its own, which has not called yet.
+                // Each uses its own device, which has not called yet.
                 call: call.with("device_id", &format!("PDA{number}")),
                 appended: "",
             };
             later(&mut request);
             earlier(&mut request);
             if request.call.params["device_id"] == BUSY {
-                // Whether it may call once more or not, then it may not.
+                // After this call the limit is used up in any case.
                 fixture.client.send(&busy).await;
             }
             let answer = send(&fixture, request).await;

@@ -1,4 +1,4 @@
-//! A push over the gateway: what is taken, what is told in-band, and what is stored.
+//! Pushes over the gateway: accepted requests, in-band errors, and stored pushes.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn a_push_is_answered_in_every_form(database: TestDatabase) {
              <request_id>{id}</request_id></{ROOT}>"
         )
     );
-    // Other signatures, and no trace id: three pushes.
+    // Different signatures and no trace id: three pushes.
     assert_eq!(fixture.pushes().await.len(), 3);
 }
 
@@ -125,7 +125,7 @@ async fn unknown_devices_and_refused_schemes_are_told_in_band(database: TestData
     assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
-/// Another tenant's device, and another's project, are as if they were not there.
+/// Devices of another tenant or another project are answered like nonexistent ones.
 async fn a_key_pushes_to_its_own_tenants_devices_alone(database: TestDatabase) {
     const OTHER: i64 = 20_000_000;
     let fixture = fixture(database).await;
@@ -197,7 +197,7 @@ async fn pushes_are_calls_of_batches_too(database: TestDatabase) {
             "200"
         ]
     );
-    // The last is the first once more, under the same signature.
+    // The last request repeats the first, with the same signature.
     assert_eq!(fixture.pushes().await.len(), 2);
 }
 

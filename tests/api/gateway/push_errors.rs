@@ -1,4 +1,4 @@
-//! The errors of a push, byte for byte in both forms.
+//! Errors of a push, byte for byte in both formats.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::api::harness::{Answer, CHECK, PUSH, TENANT, TopCall, TopClient};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Judges an error in JSON and in XML.
+/// Checks an error in JSON and in XML.
 async fn expect(client: &TopClient, call: &TopCall, expected: Row<'_>) {
     let mut judge = Judge::default();
     judge.judge_json(&client.send(call).await, expected);
@@ -50,7 +50,7 @@ async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
             invalid(&operator, &call.clone().with(name, text), name, &why).await;
         }
     }
-    // The first argument of the page is told first.
+    // Of several missing arguments, the first on the page is reported.
     missing(
         &operator,
         &call.clone().without("req").without("alipay_context"),
@@ -124,7 +124,7 @@ async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
         why,
     )
     .await;
-    // What is missing is told before what is wrong.
+    // A missing argument is reported before a wrong one.
     missing(
         &operator,
         &with_req(json!({"trace_id": 5, "action": null})),
@@ -156,7 +156,7 @@ async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestData
     let fixture = fixture(database).await;
     let operator = fixture.operator(&["A"]).await;
     let req = push_req(&["A"], json!({}));
-    // Its role is asked before its arguments.
+    // The role is checked before the arguments.
     expect(&fixture.client, &push_call(&fixture.client, &req), NOT_PERMITTED).await;
     expect(
         &fixture.client,
@@ -189,12 +189,12 @@ async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestData
     assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
-/// The first number that stands alone.
+/// Returns the first number that is a word of its own.
 fn seconds_of(text: &str) -> u64 {
     text.split(' ').find_map(|word| word.parse().ok()).unwrap()
 }
 
-/// A node that does all the costly calls it allows: not the caller's fault, and clients repeat it by themselves.
+/// A node at its limit of expensive calls is not the caller's error. Clients repeat such a call automatically.
 async fn a_node_that_is_busy_asks_to_be_called_again(database: TestDatabase) {
     let fixture = fixture(database).await;
     let operator = fixture.operator(&["A"]).await;

@@ -1,4 +1,4 @@
-//! Of all requests that one signature fits, at most one is taken as a push; and what was signed as something else
+//! Of all requests that match one signature, at most one is accepted as a push. Text that was signed as something else
 //! never is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::api::harness::{CHECK, PUSH, TopCall, TopClient, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
 
-/// Everything that a push may hold.
+/// All parameters of a push.
 const KNOWN: [&str; 12] = [
     "alipay_context",
     "app_key",
@@ -31,7 +31,7 @@ const KNOWN: [&str; 12] = [
     "timestamp",
     "v",
 ];
-/// What else a client may send, and a push refuses.
+/// Parameters that clients may send and a push refuses.
 const UNKNOWN: [&str; 9] = [
     "attributes",
     "device_id",
@@ -51,7 +51,7 @@ fn req(action: &str) -> String {
     push_req(&["A"], json!({"action": action}))
 }
 
-/// A value that the parameter could have.
+/// Generates a plausible value of a parameter.
 fn typical(name: &'static str) -> BoxedStrategy<String> {
     let values = match name {
         "alipay_context" => vec![
@@ -85,7 +85,7 @@ fn typical(name: &'static str) -> BoxedStrategy<String> {
     select(values).boxed()
 }
 
-/// A text that holds names of parameters and values for them.
+/// Generates a text that contains names and values of parameters.
 fn nasty() -> impl Strategy<Value = String> {
     let names: Vec<_> = KNOWN.into_iter().chain(UNKNOWN).collect();
     let hidden =
@@ -97,7 +97,7 @@ fn nasty() -> impl Strategy<Value = String> {
     vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
 
-/// Parameters with values that are honest, or begin so.
+/// Generates parameters whose values are valid, or start with a valid value.
 fn parameters(
     required: &'static [&'static str],
     optional: &'static [&'static str],
@@ -128,7 +128,7 @@ fn parameters(
     all.prop_map(|params| params.into_iter().flatten().collect())
 }
 
-/// A push, most often one that is taken.
+/// Generates a push, which is usually accepted.
 fn push() -> impl Strategy<Value = Reading> {
     parameters(
         &REQUIRED,
@@ -153,8 +153,8 @@ fn push() -> impl Strategy<Value = Reading> {
     )
 }
 
-/// A check, whose client sends anything beside: what it has no control over, a device's name say, may be meant to become
-/// a push.
+/// Generates a check with additional parameters. Values that the client does not control, such as a device's name, may
+/// be an attempt to turn it into a push.
 fn check() -> impl Strategy<Value = Reading> {
     let check = parameters(
         &[
@@ -200,7 +200,7 @@ fn check() -> impl Strategy<Value = Reading> {
     })
 }
 
-/// As far as the protocol says: the server may refuse more, never less.
+/// Returns true if the protocol permits the value. The server may refuse more values, but not fewer.
 fn is_possible(app_key: &str, name: &str, value: &str) -> bool {
     if let Some(is_possible) = is_possible_of_public((app_key, PUSH), name, value) {
         return is_possible;
@@ -226,7 +226,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Whether this reading of the signature is taken as a push.
+    /// Returns true if this reading of the signature is accepted as a push.
     async fn is_taken(&self, params: &Params) -> bool {
         if params.get("method").is_none_or(|method| method != PUSH) {
             return false;
@@ -250,7 +250,8 @@ fn is_complete(reading: &Reading) -> bool {
     REQUIRED.iter().all(has)
 }
 
-/// The text read in all ways that could be a push, and in some that could not; and with blank parameters beside it.
+/// Returns all readings of a text that could be a push, some that could not, and the same with additional blank
+/// parameters.
 fn as_pushes(app_key: &str, text: &str) -> Vec<Params> {
     let all: Vec<_> = KNOWN.into_iter().chain(UNKNOWN).collect();
     let possible = |name: &str, value: &str| is_possible(app_key, name, value);
@@ -326,7 +327,7 @@ async fn try_original(
         forms.join("\n"),
         form(&params)
     );
-    // The blank parameters beside it change nothing: it is one push.
+    // Additional blank parameters change nothing: it is one push.
     let pushes = fixture.pushes().await.len();
     assert!(
         pushes <= seen.taken_originals + seen.taken_others,
@@ -376,10 +377,10 @@ async fn no_reading_of_a_check_is_taken_as_a_push() {
     }
 }
 
-/// A parameter of a check holds all of a push that stands before its timestamp; the rest of the check would be the
-/// push's session. Only that a push takes no other parameter is in the way.
+/// A parameter of a check contains everything of a push before its timestamp, and the rest of the check would become
+/// the push's session. The only obstacle is that a push accepts no other parameter.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_that_holds_a_whole_push_is_none() {
+async fn a_check_that_contains_a_push_is_not_taken_as_a_push() {
     let fixture = fixture(TestDatabase::sqlite().await).await;
     let operator = fixture.operator(&["A"]).await;
     let inside = format!(
@@ -391,7 +392,7 @@ async fn a_check_that_holds_a_whole_push_is_none() {
     for name in ["Zone", "a", "device_type", "zz"] {
         let check = operator
             .call(CHECK, TIMESTAMP, &super::fixture::DEVICE_CHECK)
-            // Which is what counts when the name of another is in the session.
+            // This one decides if the session contains the name of another.
             .with("sign_method", "md5")
             .with(name, &inside);
         for check in [check.clone(), check.without("version_code")] {
@@ -416,7 +417,7 @@ async fn a_check_that_holds_a_whole_push_is_none() {
                 let why = format!("Invalid arguments:{name}");
                 refused_for_it += usize::from(answer.text.contains(&why));
             }
-            // As a batch whose query ends inside.
+            // The same as a batch whose query ends within the text.
             let (before, body) = text.split_once("v2.0").unwrap();
             let query = operator
                 .call("", TIMESTAMP, &[])

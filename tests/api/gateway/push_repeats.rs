@@ -1,4 +1,4 @@
-//! Clients send a push again after a network failure, to whichever node: it is one push.
+//! After a network failure, clients repeat a push at any node. It stays one push.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -38,7 +38,7 @@ async fn a_trace_id_tells_a_repeat_whatever_the_signature(database: TestDatabase
     )
     .await;
     assert_eq!(fixture.pushes().await.len(), 3);
-    // Another key, another sender.
+    // Another key is another sender.
     push(
         &other,
         &push_call(&other, &push_req(&["A"], json!({"trace_id": "t"}))),
@@ -51,11 +51,11 @@ async fn a_trace_id_tells_a_repeat_whatever_the_signature(database: TestDatabase
     assert_eq!(fixture.pushes().await.len(), 5);
 }
 
-/// For as long as the signature is good, so that a recorded request never becomes a second push.
+/// The signature identifies a repeat while it is valid, so a recorded request never becomes a second push.
 async fn without_a_trace_id_the_signature_tells_a_repeat(database: TestDatabase) {
     let fixture = fixture(database).await;
     let operator = fixture.operator(&["A"]).await;
-    // A session would not outlast the clock.
+    // A session would expire when the clock is set.
     let reader = fixture.app.pipeline(&fixture.admin, "viewer").await;
     let count = async || every_item(&reader, &in_tenant("/pushes?limit=9")).await.len();
     let call = push_call(&operator, &push_req(&["A"], json!({}))).with("timestamp", "2026-03-02 10:10:00");

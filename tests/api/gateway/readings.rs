@@ -1,4 +1,4 @@
-//! Of all requests that one signature fits, those that are answered mean the same.
+//! Of all requests that match one signature, the accepted ones mean the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::api::harness::{CHECK, TopCall, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
 
-/// The parameters that decide something of a check.
+/// Parameters that a check depends on.
 const READ: [&str; 15] = [
     "app_key",
     "attributes",
@@ -32,7 +32,7 @@ const READ: [&str; 15] = [
     "v",
     "version_code",
 ];
-/// Those that are carried along, and some that nobody knows.
+/// Parameters that are passed through, and some unknown ones.
 const UNREAD: [&str; 7] = [
     "a",
     "foo",
@@ -53,7 +53,7 @@ const REQUIRED: [&str; 8] = [
     "version_code",
 ];
 
-/// A value that the parameter could have.
+/// Generates a plausible value of a parameter.
 fn typical(name: &'static str) -> BoxedStrategy<String> {
     let values: &[&str] = match name {
         "attributes" | "old_versions" | "org_info" => &[
@@ -80,7 +80,7 @@ fn typical(name: &'static str) -> BoxedStrategy<String> {
     select(values).prop_map(str::to_owned).boxed()
 }
 
-/// A text that holds names of other parameters and values for them.
+/// Generates a text that contains names and values of other parameters.
 fn nasty() -> impl Strategy<Value = String> {
     let names: Vec<_> = READ.into_iter().chain(UNREAD).collect();
     let hidden = select(names.clone())
@@ -95,7 +95,7 @@ fn nasty() -> impl Strategy<Value = String> {
     vec(piece, 1..4).prop_map(|pieces| pieces.concat())
 }
 
-/// A value of a parameter of the original: often honest, so that originals are accepted.
+/// Generates a value for the original request. It is often valid, so that originals are accepted.
 fn value(name: &'static str) -> BoxedStrategy<String> {
     match name {
         "app_key" | "method" | "timestamp" | "v" => typical(name),
@@ -112,7 +112,7 @@ fn value(name: &'static str) -> BoxedStrategy<String> {
     }
 }
 
-/// The parameters of a request, and whether its client leaves blank ones out of what it signs.
+/// Generates the parameters of a request, and a flag that is true if its client omits blank ones from the signature.
 fn original() -> impl Strategy<Value = (Reading, bool)> {
     let of = |name: &'static str| {
         let value = value(name);
@@ -130,7 +130,7 @@ fn original() -> impl Strategy<Value = (Reading, bool)> {
     (params, any::<bool>())
 }
 
-/// As far as the protocol says: the server may refuse more, never less.
+/// Returns true if the protocol permits the value. The server may refuse more values, but not fewer.
 fn is_possible(app_key: &str, name: &str, value: &str) -> bool {
     if let Some(is_possible) = is_possible_of_public((app_key, CHECK), name, value) {
         return is_possible;
@@ -146,24 +146,24 @@ fn is_possible(app_key: &str, name: &str, value: &str) -> bool {
     }
 }
 
-/// The signature only proves the rest.
+/// Returns the effective parameters without the signature, which only proves the others.
 fn meaning_unsigned(params: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     let mut meaning = meaning(params);
     meaning.remove("sign");
     meaning
 }
-/// How often what was seen, so that the test cannot pass by trying nothing.
+/// Counts of the covered cases, so that the test cannot pass without trying anything.
 #[derive(Debug, Default)]
 struct Seen {
     accepted_originals: usize,
     refused_originals: usize,
     other_readings: usize,
     accepted_others: usize,
-    /// Accepted with text in parameters that nobody reads.
+    /// Accepted requests with text in ignored parameters.
     accepted_with_unread: usize,
 }
 
-/// One signature, and what it is tried with.
+/// One signature, and the requests to try with it.
 struct Trial<'a> {
     fixture: &'a Fixture,
     signature: String,
@@ -251,7 +251,8 @@ async fn judge(trial: &Trial<'_>, original: &BTreeMap<String, String>, text: &st
     );
 }
 
-/// The text read in all ways that could be answered, and in some that could not; and with blank parameters beside it.
+/// Returns all readings of a text that could be answered, some that could not, and the same with additional blank
+/// parameters.
 fn other_readings(app_key: &str, text: &str) -> Vec<BTreeMap<String, String>> {
     let all: Vec<_> = READ.into_iter().chain(UNREAD).collect();
     let possible = |name: &str, value: &str| is_possible(app_key, name, value);
@@ -279,7 +280,7 @@ fn other_readings(app_key: &str, text: &str) -> Vec<BTreeMap<String, String>> {
     found.into_iter().chain(blank).collect()
 }
 
-/// The database is not written, so one kind of it is enough.
+/// The test does not write to the database, so one kind of database suffices.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_all_readings_of_a_signature_those_accepted_mean_the_same() {
     let fixture = fixture(TestDatabase::sqlite().await).await;

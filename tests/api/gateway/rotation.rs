@@ -1,4 +1,4 @@
-//! Two secrets are good after a rotation.
+//! Both secrets are valid after a rotation.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Requests that are too large get their answer, also when they are sent whole.
+//! Requests that are too large are answered, even if they are sent completely.
 
 use reqwest::Method;
 
@@ -13,7 +13,7 @@ const TOO_LARGE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_respo
     <sub_code>isv.request-too-large</sub_code><sub_msg>WHY</sub_msg><request_id>";
 const TOO_LARGE_IN_JSON: &str = r#"{"error_response":{"code":43,"msg":"Parameter error","sub_code":"isv.request-too-large","sub_msg":"WHY","request_id":""#;
 
-/// A check of this many bytes, rightly signed.
+/// Returns a correctly signed check of this many bytes.
 fn form_of(fixture: &Fixture, length: usize) -> String {
     let call = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
     let padding = length - call.clone().with("zz", "").form().len();
@@ -57,7 +57,7 @@ async fn a_body_over_a_mebibyte_gets_its_answer(database: TestDatabase) {
                 );
                 assert!(answer.contains(&expected), "{length} {path}: {answer}");
             }
-            // A client that keeps connections sees the same, and its next call works.
+            // A client with persistent connections gets the same answer, and its next call works.
             let request = fixture.app.anyone().request(Method::POST, path);
             let answer = fixture.app.anyone().send(request.body(body.clone())).await;
             assert!(

@@ -1,4 +1,4 @@
-//! The protocol's test vectors, byte for byte as on its page, with its key, secret and instant.
+//! Test vectors of the protocol, byte for byte as on its page, with its key, secret and instant.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use slipway_test_support::on_both_databases;
 const CHECK_OF_JAVA: &str = "package_name=com.test.test&version_code=1&device_id=12345&device_type=10013&old_versions=%7B%7D&org_info=%7B%22l1Code%22%3A%22HM%22%7D&attributes=%7B%7D&tenant_id=10000000";
 const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
 
-/// The server at the vectors' instant, with their key, and an app that has nothing to offer.
+/// Starts a server at the vectors' instant, with their key and an app that has nothing to offer.
 async fn vectors(database: TestDatabase) -> TestApp {
     plant_app_key(&database, TENANT, "12345678", "helloworld").await;
     let app = TestApp::start(database).await;
@@ -50,7 +50,7 @@ async fn a_check_of_java_is_answered(database: TestDatabase) {
     let app = vectors(database).await;
     let path = "/router/rest?app_key=12345678&method=wdk.rexout.resource.list.check&v=2.0&sign=D005A231371375EF38C5F5FCF6BEB1DB&timestamp=2026-01-02+03%3A04%3A05&format=json&sign_method=md5";
     assert_nothing_newer(&post(&app, path, FORM, CHECK_OF_JAVA).await);
-    // Whoever sends the same bytes again is answered again.
+    // The same bytes are answered again.
     assert_nothing_newer(&post(&app, path, FORM, CHECK_OF_JAVA).await);
     for (method, sign) in [
         ("hmac", "BDB79956FD7368D92CD7D4FCD8BF8080"),
@@ -79,7 +79,7 @@ async fn a_check_of_dotnet_is_answered(database: TestDatabase) {
     assert_nothing_newer(&app.anyone().send(labelled).await);
 }
 
-/// As the multipart clients write it: the signature last, no type of the parts.
+/// Multipart as the clients write it: the signature last, no types of the parts.
 async fn a_check_in_parts_is_answered(database: TestDatabase) {
     let app = vectors(database).await;
     let parts = [
@@ -111,7 +111,7 @@ async fn a_check_in_parts_is_answered(database: TestDatabase) {
     let kind = "multipart/form-data; boundary=--------------------------1ae7d7eb";
     let ascii = body("{}", "D005A231371375EF38C5F5FCF6BEB1DB");
     assert_nothing_newer(&post(&app, "/router/rest", kind, &ascii).await);
-    // Vector B: raw UTF-8, four bytes of it for one character.
+    // Vector B: raw UTF-8 with a character of four bytes.
     let unicode = body(
         r#"{"store":"杭州 1+1","note":"🚀&=%"}"#,
         "1AA219F031C055EB5B43E2384543E32A",
@@ -121,7 +121,7 @@ async fn a_check_in_parts_is_answered(database: TestDatabase) {
 
 async fn a_check_with_milliseconds_is_answered(database: TestDatabase) {
     let app = vectors(database).await;
-    // Signed by md5sum.
+    // Signed with md5sum.
     let path = "/router/rest?app_key=12345678&method=wdk.rexout.resource.list.check&v=2.0&sign=CCBD8B0E53D9B6C8EB965C6413E6A397&timestamp=1767294245000&format=json&sign_method=md5&partner_id=top-sdk-python-20200924";
     assert_nothing_newer(&post(&app, path, FORM, CHECK_OF_JAVA).await);
 }
@@ -219,7 +219,7 @@ async fn a_push_is_answered(database: TestDatabase) {
     let forged = body.replace("3836B08A", "0836B08A");
     let forged = post(&app, "/router/rest", FORM, &forged).await;
     assert_eq!(forged.body["error_response"]["code"], 25);
-    // They have one trace id and one content.
+    // They share a trace id and content.
     let pushes = platform.get(&format!("{tenant}/pushes")).await.expect(200);
     let pushes = pushes["items"].as_array().unwrap().clone();
     assert_eq!(pushes.len(), 1);

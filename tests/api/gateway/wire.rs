@@ -1,4 +1,4 @@
-//! Shapes of requests that the clients of the field send and HTTP libraries do not.
+//! Formats of requests that existing clients send and HTTP libraries do not.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -23,7 +23,7 @@ fn head(content_type: &str, rest: &str) -> Vec<u8> {
     .into()
 }
 
-/// Sends a body whole, with its length.
+/// Sends a complete body with its length.
 async fn send(fixture: &Fixture, content_type: &str, body: &[u8]) -> String {
     let head = head(content_type, &format!("Content-Length: {}\r\n", body.len()));
     exchange(&fixture.app.url, vec![head, body.to_vec()]).await
@@ -35,15 +35,15 @@ fn assert_offered(answer: &str) {
     assert!(answer.contains("\"version_code\":240"), "{answer}");
 }
 
-/// How a client writes multipart.
+/// Details of a client's multipart encoding.
 #[derive(Clone, Copy)]
 struct Multipart {
     boundary: &'static str,
-    /// Before the first boundary.
+    /// Text before the first boundary.
     before: &'static str,
-    /// Before the name of a part.
+    /// Text before the name of a part.
     disposition: &'static str,
-    /// After the name of a part, before the empty line.
+    /// Text after the name of a part, before the empty line.
     after: &'static str,
 }
 
@@ -85,7 +85,7 @@ async fn a_body_may_come_in_chunks(database: TestDatabase) {
     }
 }
 
-/// The body is sent only after the server has said that it may.
+/// The client sends the body only after `100 Continue`.
 async fn a_client_that_expects_to_be_told_to_continue_is_told(database: TestDatabase) {
     let fixture = fixture(database).await;
     let form = call(&fixture).form();
@@ -193,7 +193,7 @@ async fn the_label_of_a_form_does_not_matter(database: TestDatabase) {
         );
         assert_offered(&exchange(&fixture.app.url, vec![get.into()]).await);
     }
-    // Without a type a body is taken for a form.
+    // A body without a type is read as a form.
     let untyped = format!(
         "POST /router/rest HTTP/1.1\r\nHost: slipway\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
         form.len()
@@ -210,7 +210,7 @@ async fn values_are_signed_as_they_were_decoded(database: TestDatabase) {
     for form in [form.clone(), form.replace("%20", "+"), form.replace("%2B", "%2b")] {
         assert_offered(&send(&fixture, FORM, form.as_bytes()).await);
     }
-    // Bytes above ASCII that are not escaped are UTF-8 too.
+    // Unescaped bytes above ASCII are UTF-8 too.
     let raw = form.replace("%F0%9F%9A%80", "🚀");
     assert_ne!(raw, form);
     assert_offered(&send(&fixture, FORM, raw.as_bytes()).await);

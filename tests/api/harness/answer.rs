@@ -2,12 +2,12 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    /// Null where the body is empty or no JSON.
+    /// Null if the body is empty or not JSON.
     pub(crate) body: Value,
     pub(crate) text: String,
 }
@@ -25,14 +25,14 @@ impl Answer {
         }
     }
 
-    /// The body of an answer that must have this status.
+    /// Returns the body of an answer that must have this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.body
     }
 
-    /// The body of a problem that must have this status and code.
+    /// Returns the body of a problem that must have this status and code.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -48,7 +48,7 @@ impl Answer {
         self.body
     }
 
-    /// The fields that a 400 names.
+    /// Returns the fields that a 400 names.
     #[track_caller]
     pub(crate) fn wrong_fields(self) -> Vec<String> {
         let body = self.problem(400, "invalid_parameter");
@@ -59,7 +59,7 @@ impl Answer {
             .collect()
     }
 
-    /// A header's text, empty where it is absent.
+    /// Returns the text of a header, empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }

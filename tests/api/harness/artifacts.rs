@@ -1,4 +1,4 @@
-//! Artifacts of a tenant, and packages to make them from.
+//! Artifacts of a tenant, and packages for them.
 
 use std::io::Cursor;
 
@@ -13,10 +13,10 @@ use slipway_package_maker::{Apk, Signing, TestKey};
 
 use slipway_test_support::database::TestDatabase;
 
-/// Base of the addresses of downloads.
+/// Base URL of downloads.
 pub(crate) const DOWNLOADS: &str = "https://downloads.example";
 
-/// A signed package.
+/// Builds a signed package.
 pub(crate) fn apk(package: &str, version_code: u64) -> Vec<u8> {
     apk_with(package, version_code, &Signing::of(TestKey::App), |_| {})
 }

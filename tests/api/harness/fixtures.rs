@@ -2,11 +2,11 @@ use serde_json::{Value, json};
 
 use super::{Caller, TestApp};
 
-/// A tenant's number in most tests.
+/// Number of the tenant in most tests.
 pub(crate) const TENANT: i64 = 10_000_000;
 
 impl TestApp {
-    /// A tenant with its administrator, signed in.
+    /// Creates a tenant, and signs in as its administrator.
     pub(crate) async fn tenant_admin(&self, tenant: i64) -> Caller {
         let platform = self.platform_admin().await;
         platform
@@ -19,7 +19,7 @@ impl TestApp {
         self.user(&platform, tenant, "admin").await
     }
 
-    /// A person of a tenant with this role, made by `maker` and signed in.
+    /// Creates a person of a tenant with this role as `maker`, and signs in.
     pub(crate) async fn user(&self, maker: &Caller, tenant: i64, role: &str) -> Caller {
         let username = format!("{role}-{tenant}");
         let password = "a password of a tenant";
@@ -31,7 +31,7 @@ impl TestApp {
         self.login(&username, password).await
     }
 
-    /// A device of the tenant, with a key that `admin` makes.
+    /// Creates a device key as `admin`, and returns a device of the tenant.
     pub(crate) async fn device(&self, admin: &Caller, tenant: i64) -> Caller {
         let path = format!("/api/v1/tenants/{tenant}/device-keys");
         let made = admin.post(&path, &json!({"name": "devices"})).await.expect(201);
@@ -39,12 +39,12 @@ impl TestApp {
     }
 }
 
-/// A valid app.
+/// Returns a valid app.
 pub(crate) fn app_fields(package_name: &str) -> Value {
     json!({"package_name": package_name, "app_name": "An app"})
 }
 
-/// A valid release with the required fields alone.
+/// Returns a valid release with only the required fields.
 pub(crate) fn release_fields(identifier: &str, version_code: i64) -> Value {
     json!({
         "identifier": identifier,
@@ -56,7 +56,7 @@ pub(crate) fn release_fields(identifier: &str, version_code: i64) -> Value {
     })
 }
 
-/// A valid push to these devices, which belong to the project `stores`.
+/// Returns a valid push to these devices, which belong to the project `stores`.
 pub(crate) fn push_fields(device_ids: &[&str]) -> Value {
     let targets = device_ids
         .iter()

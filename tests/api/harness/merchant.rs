@@ -1,4 +1,4 @@
-//! A merchant at work: a tenant with its administrator, a device and one app.
+//! A merchant: a tenant with its administrator, a device and one app.
 
 use std::time::{Duration, Instant};
 
@@ -12,20 +12,20 @@ use super::{Answer, Caller, TENANT, TestApp, app_fields, release_fields, start, 
 
 /// The merchant's app.
 pub(crate) const PACKAGE: &str = "com.hema.wms";
-/// A part of it that is released on its own.
+/// A part of the app that is released separately.
 pub(crate) const CHUKU: &str = "com.hema.wms.chuku";
 
-/// No test waits longer.
+/// Time limit for any wait.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Merchant {
     pub(crate) admin: Caller,
-    /// Holds the tenant's device key.
+    /// Caller with the tenant's device key.
     pub(crate) device: Caller,
 }
 
 impl TestApp {
-    /// The usual tenant with the app [`PACKAGE`].
+    /// Creates the usual tenant with the app [`PACKAGE`].
     pub(crate) async fn merchant(&self) -> Merchant {
         let admin = self.tenant_admin(TENANT).await;
         let device = self.device(&admin, TENANT).await;
@@ -36,19 +36,19 @@ impl TestApp {
         Merchant { admin, device }
     }
 
-    /// Somebody with an API token of the usual tenant, which outlasts a set clock.
+    /// Returns a caller with an API token of the usual tenant, which stays valid when the clock is set.
     pub(crate) async fn pipeline(&self, admin: &Caller, role: &str) -> Caller {
         let body = json!({"name": "ci", "role": role});
         let made = admin.post(&in_tenant("/api-tokens"), &body).await.expect(201);
         self.bearer(made["token"].as_str().unwrap())
     }
 
-    /// Another node of the same installation, and the caller as it calls that one.
+    /// Starts another node of the same installation. Returns it and the caller at that node.
     pub(crate) async fn at_another_node(&self, caller: &Caller) -> (Running, Caller) {
         self.at_another_node_with(caller, |_| {}).await
     }
 
-    /// The same, with settings that differ from the tests' usual ones.
+    /// Starts another node with changed settings.
     pub(crate) async fn at_another_node_with(
         &self,
         caller: &Caller,
@@ -66,7 +66,7 @@ impl TestApp {
 }
 
 impl Merchant {
-    /// Asks for a release.
+    /// Requests the creation of a release.
     pub(crate) async fn create(&self, fields: &Value) -> Answer {
         self.admin.post(&in_app("/releases"), fields).await
     }
@@ -81,14 +81,14 @@ impl Merchant {
         self.published_with(identifier, version_code, json!({})).await
     }
 
-    /// A published release with some fields of its own.
+    /// Creates a published release with some fields replaced.
     pub(crate) async fn published_with(&self, identifier: &str, version_code: i64, own: Value) -> Value {
         let fields = with(release_fields(identifier, version_code), own);
         let fields = with(fields, json!({"publish": true}));
         self.create(&fields).await.expect(201)
     }
 
-    /// Takes a release a step on.
+    /// Performs an action on a release.
     pub(crate) async fn take(&self, release: &Value, verb: &str, arguments: &Value) -> Answer {
         let path = format!("{}/{verb}", path_of(release));
         self.admin.post(&path, arguments).await
@@ -99,19 +99,19 @@ impl Merchant {
         self.take(release, "recall", &arguments).await
     }
 
-    /// The release as it is now.
+    /// Reads the current release.
     pub(crate) async fn read(&self, release: &Value) -> Value {
         self.admin.get(&path_of(release)).await.expect(200)
     }
 
-    /// The offers for a device that has these versions.
+    /// Returns the offers for a device with these installed versions.
     pub(crate) async fn offers(&self, old_versions: &Value) -> Value {
         let check = with(check_fields(), json!({"old_versions": old_versions}));
         let answer = self.device.post("/v1/check", &check).await.expect(200);
         answer["data"].clone()
     }
 
-    /// The versions of [`CHUKU`] that a device is offered which has this one, 0 for none.
+    /// Returns the versions of [`CHUKU`] that are offered to a device with this one; 0 means not installed.
     pub(crate) async fn offered(&self, installed: i64) -> Vec<i64> {
         let offers = self.offers(&json!({CHUKU: installed})).await;
         let of_chuku = |offer: &&Value| offer["identifier"] == CHUKU;
@@ -125,7 +125,7 @@ impl Merchant {
             .collect()
     }
 
-    /// Has devices imported, into the project `stores`.
+    /// Imports devices into the project `stores`.
     pub(crate) async fn know(&self, device_ids: &[&str]) {
         let devices = device_ids
             .iter()
@@ -134,14 +134,14 @@ impl Merchant {
         self.admin.post(&in_tenant("/devices"), &body).await.expect(200);
     }
 
-    /// The whole audit, newest first.
+    /// Returns the whole audit, newest first.
     pub(crate) async fn audit(&self) -> Vec<Value> {
         every_item(&self.admin, &in_tenant("/audit?limit=200")).await
     }
 }
 
 impl Caller {
-    /// What a path answers with 200 once it is so, which some task of the server brings about.
+    /// Polls a path until its 200 satisfies the condition, which a task of the server brings about.
     pub(crate) async fn get_once(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -153,17 +153,17 @@ impl Caller {
         }
     }
 
-    /// The credential.
+    /// Returns the credential.
     pub(crate) fn token(&self) -> &str {
         self.token.as_deref().unwrap()
     }
 
-    /// Where the server is.
+    /// Returns the URL of the server.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The same caller at another node.
+    /// Returns the same caller at another node.
     pub(crate) fn at(&self, node: &TestApp) -> Self {
         Self {
             url: node.url.clone(),
@@ -171,7 +171,7 @@ impl Caller {
         }
     }
 
-    /// A call with one more header; a null body is none.
+    /// Makes a call with an additional header. A null body means no body.
     pub(crate) async fn call_with(
         &self,
         (name, value): (&str, &str),
@@ -189,7 +189,7 @@ impl Caller {
     }
 }
 
-/// All items of a list, page by page. The path has a query already.
+/// Returns all items of a list, page by page. The path already has a query.
 pub(crate) async fn every_item(caller: &Caller, path: &str) -> Vec<Value> {
     let mut items = Vec::new();
     let mut page = caller.get(path).await.expect(200);
@@ -202,27 +202,27 @@ pub(crate) async fn every_item(caller: &Caller, path: &str) -> Vec<Value> {
     }
 }
 
-/// A path below the usual tenant's.
+/// Returns a path below the usual tenant's.
 pub(crate) fn in_tenant(rest: &str) -> String {
     format!("/api/v1/tenants/{TENANT}{rest}")
 }
 
-/// A path below the usual app's.
+/// Returns a path below the usual app's.
 pub(crate) fn in_app(rest: &str) -> String {
     in_tenant(&format!("/apps/{PACKAGE}{rest}"))
 }
 
-/// A release's own path.
+/// Returns the path of a release.
 pub(crate) fn path_of(release: &Value) -> String {
     in_app(&format!("/releases/{}", release["id"].as_str().unwrap()))
 }
 
-/// A valid check of the usual app.
+/// Returns a valid check of the usual app.
 pub(crate) fn check_fields() -> Value {
     json!({"package_name": PACKAGE, "version_code": 50, "device_id": "PDA001"})
 }
 
-/// An object with other members beside or instead of its own.
+/// Returns an object with members added or replaced.
 pub(crate) fn with(mut object: Value, other: Value) -> Value {
     let Value::Object(other) = other else {
         panic!("{other} is no object");

@@ -1,4 +1,4 @@
-//! The real server in this process, on a database of its own, with a clock that a test can set.
+//! The real server in this process, on a database of its own, with a clock that tests can set.
 
 mod answer;
 mod artifacts;
@@ -31,9 +31,9 @@ use tempfile::TempDir;
 
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery";
-/// The secret key of every node, unless a test wants another.
+/// Secret key of every node, unless a test needs another.
 pub(crate) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// Where the clock of every test stands at first.
+/// Initial time of the clock in every test.
 pub(crate) const NOW: &str = "2026-03-02T02:00:00Z";
 
 /// A running server.
@@ -45,7 +45,7 @@ pub(crate) struct TestApp {
     http: Client,
 }
 
-/// Somebody who calls the server with a credential, or with none.
+/// A caller of the server, with or without a credential.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) url: String,
@@ -58,7 +58,7 @@ impl TestApp {
         Self::start_with(database, |_| {}).await
     }
 
-    /// Starts with settings that differ from the tests' usual ones.
+    /// Starts with changed settings.
     pub(crate) async fn start_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Arc::new(FixedClock::at(NOW.parse().unwrap()));
         let mut config = test_config(&database.url);
@@ -67,7 +67,7 @@ impl TestApp {
         Self::of(database, clock, running)
     }
 
-    /// Starts by the system's clock, for clients that stamp the real time; setting the clock changes nothing here.
+    /// Starts with the system's clock, for clients that send the real time. Setting the clock has no effect.
     pub(crate) async fn start_by_system_clock(database: TestDatabase) -> Self {
         let config = test_config(&database.url);
         let running = app::start(&config, start(Arc::new(SystemClock))).await.unwrap();
@@ -90,17 +90,17 @@ impl TestApp {
         self.clock.set(now);
     }
 
-    /// Calls without a credential.
+    /// Returns a caller without a credential.
     pub(crate) fn anyone(&self) -> Caller {
         self.with_token(None)
     }
 
-    /// Calls with a bearer token of any kind.
+    /// Returns a caller with a bearer token of any kind.
     pub(crate) fn bearer(&self, token: &str) -> Caller {
         self.with_token(Some(token.to_owned()))
     }
 
-    /// Signs in.
+    /// Signs in, and returns the caller.
     pub(crate) async fn login(&self, username: &str, password: &str) -> Caller {
         let body = json!({"username": username, "password": password});
         let answer = self.anyone().post("/api/v1/auth/login", &body).await.expect(200);
@@ -121,7 +121,7 @@ impl TestApp {
     }
 }
 
-/// Settings of a node on this database. Several nodes share the key.
+/// Returns the settings of a node on this database. Several nodes share the key.
 pub(crate) fn test_config(database_url: &str) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -187,7 +187,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
     }
 }
 
-/// A folder for the artifacts of a database. All nodes on it share the folder.
+/// Returns the URL of the artifact folder of a database. All nodes on the database share it.
 fn artifacts_url(database_url: &str) -> String {
     static FOLDERS: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
     let name: String = database_url
@@ -229,7 +229,7 @@ impl Caller {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// A request to be completed with headers or an unusual body, and then sent.
+    /// Returns a request to which a test adds headers or an unusual body.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.token {

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// Sends these bytes and reads until the server closes; what cannot be sent any more is left out. The answer may be
-/// empty.
+/// Sends these bytes and reads until the server closes the connection. Bytes that can no longer be sent are dropped.
+/// The answer may be empty.
 pub(crate) async fn exchange(url: &str, pieces: Vec<Vec<u8>>) -> String {
     let address = url.trim_start_matches("http://").to_owned();
     tokio::task::spawn_blocking(move || exchange_now(&address, &pieces))
@@ -23,12 +23,12 @@ fn exchange_now(address: &str, pieces: &[Vec<u8>]) -> String {
     }
     stream.shutdown(Shutdown::Write).ok();
     let mut answer = Vec::new();
-    // A reset after the answer is as good as its end.
+    // A reset after the answer also ends it.
     stream.read_to_end(&mut answer).ok();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The head of a request with a JSON body.
+/// Returns the head of a request with a JSON body.
 pub(crate) fn head(method: &str, path: &str, token: &str, rest: &str) -> Vec<u8> {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: slipway\r\nAuthorization: Bearer {token}\r\n\
@@ -37,7 +37,7 @@ pub(crate) fn head(method: &str, path: &str, token: &str, rest: &str) -> Vec<u8>
     .into()
 }
 
-/// A body in chunks of this size.
+/// Splits a body into chunks of this size.
 pub(crate) fn chunked(body: &[u8], size: usize) -> Vec<Vec<u8>> {
     let mut pieces: Vec<_> = body
         .chunks(size)

@@ -17,13 +17,13 @@ use super::{Answer, Caller, NOW, TestApp, test_config};
 
 use slipway_test_support::database::TestDatabase;
 
-/// The method of the check.
+/// Name of the method of the check.
 pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";
 
-/// The method of the push.
+/// Name of the method of the push.
 pub(crate) const PUSH: &str = "yunos.miniapp.offlinepkg.push";
 
-/// A client of the gateway, as an SDK is one.
+/// A client of the gateway, like an SDK.
 #[derive(Clone)]
 pub(crate) struct TopClient {
     pub(crate) url: String,
@@ -40,7 +40,7 @@ pub(crate) struct TopCall {
 }
 
 impl TestApp {
-    /// A gateway client of the tenant, with a key of this role that `admin` makes.
+    /// Creates a key of this role as `admin`, and returns a gateway client of the tenant.
     pub(crate) async fn top_client(&self, admin: &Caller, tenant: i64, role: &str) -> TopClient {
         let path = format!("/api/v1/tenants/{tenant}/app-keys");
         let made = admin
@@ -57,7 +57,7 @@ impl TestApp {
 }
 
 impl TopClient {
-    /// A call of a method with these business parameters, at an instant given in UTC+8.
+    /// Builds a call of a method with these business parameters, at an instant in UTC+8.
     pub(crate) fn call(&self, method: &str, timestamp: &str, params: &[(&str, &str)]) -> TopCall {
         let public = [
             ("app_key", self.app_key.as_str()),
@@ -74,7 +74,7 @@ impl TopClient {
         }
     }
 
-    /// Sends everything in the form of a POST.
+    /// Sends all parameters in the form of a POST.
     pub(crate) async fn send(&self, call: &TopCall) -> Answer {
         let request = self
             .http
@@ -83,7 +83,7 @@ impl TopClient {
         Answer::read(request.body(call.form()).send().await.unwrap()).await
     }
 
-    /// Sends a batch with these public parameters, signed with the body.
+    /// Sends a batch with these public parameters. The signature covers the body.
     pub(crate) async fn send_batch(&self, query: &TopCall, body: &str, separator: Option<&str>) -> Answer {
         let query = form(&query.signed_with(body));
         let url = format!("{}?{query}", self.url.replace("/router/rest", "/router/batch"));
@@ -98,14 +98,14 @@ impl TopClient {
         Answer::read(request.send().await.unwrap()).await
     }
 
-    /// Sends everything in the query of a GET.
+    /// Sends all parameters in the query of a GET.
     pub(crate) async fn get(&self, call: &TopCall) -> Answer {
         let url = format!("{}?{}", self.url, call.form());
         Answer::read(self.http.get(url).send().await.unwrap()).await
     }
 }
 
-/// Stores a tenant and an operator's key of it whose name and secret are known before; the server makes others.
+/// Stores a tenant with an operator's key of a given name and secret. The server would generate them.
 pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key: &str, secret: &str) {
     database.db.migrate().await.unwrap();
     let keyring = Keyring::parse(&test_config(&database.url).secret_key.unwrap()).unwrap();
@@ -149,7 +149,7 @@ impl TopCall {
         self
     }
 
-    /// All parameters with the signature over them and a batch's body, unless one was given.
+    /// Returns all parameters with the signature over them and the body of a batch, unless a signature was given.
     pub(crate) fn signed_with(&self, body: &str) -> BTreeMap<String, String> {
         let mut signed = self.params.clone();
         if !signed.contains_key("sign") {
@@ -166,13 +166,13 @@ impl TopCall {
         signed
     }
 
-    /// URL-encoded.
+    /// Encodes the parameters as a form.
     pub(crate) fn form(&self) -> String {
         form(&self.signed_with(""))
     }
 }
 
-/// URL-encoded.
+/// Encodes parameters as a form.
 pub(crate) fn form(params: &BTreeMap<String, String>) -> String {
     let pairs: Vec<_> = params
         .iter()
@@ -181,12 +181,12 @@ pub(crate) fn form(params: &BTreeMap<String, String>) -> String {
     pairs.join("&")
 }
 
-/// A text as it stands in a form.
+/// Percent-encodes a text for a form.
 pub(crate) fn percent(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// The fields of a check as texts, as a gateway's client sends them; null is not sent.
+/// Returns the fields of a check as texts, as a gateway's client sends them. Null fields are omitted.
 pub(crate) fn as_texts(request: &Value) -> Vec<(String, String)> {
     let fields = request.as_object().unwrap().iter();
     fields
@@ -198,7 +198,7 @@ pub(crate) fn as_texts(request: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An XML answer as the JSON that it stands for, every leaf a text; repeated `d_t_o` are a list.
+/// Converts an XML answer to the JSON that it represents. Every leaf is a text, and repeated `d_t_o` form a list.
 pub(crate) fn xml_to_json(text: &str) -> Value {
     use quick_xml::Reader;
     use quick_xml::events::Event;

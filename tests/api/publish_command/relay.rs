@@ -1,4 +1,4 @@
-//! An HTTP relay before a server, which loses and replaces answers.
+//! An HTTP relay in front of a server that drops and replaces answers.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,9 @@ pub(super) struct Request(String);
 /// Reaction to a request.
 pub(super) enum Reaction {
     Forward,
-    /// Forward the request, and close the connection in place of the answer.
+    /// Forwards the request, and closes the connection instead of answering.
     Lose,
-    /// Do not forward the request, and answer with this.
+    /// Does not forward the request, and answers with this text.
     Answer(String),
 }
 

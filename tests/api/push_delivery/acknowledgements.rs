@@ -1,4 +1,4 @@
-//! What devices say of pushes.
+//! Acknowledgements by devices.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
         ("applied", "applied"),
         ("failed", "applied"),
     ] {
-        assert_eq!(device.say(&push, said).await, counts, "{said}");
+        assert_eq!(device.acknowledge(&push, said).await, counts, "{said}");
     }
     let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "applied", "{target}");
@@ -32,7 +32,7 @@ async fn a_device_says_why_it_failed(database: TestDatabase) {
     let device = fixture.device("A").await;
     let push = fixture.push(&[&device]).await;
     let said = json!({"state": "failed", "detail": "no space\nleft"});
-    let answer = device.acknowledge(&push, &said).await.expect(200);
+    let answer = device.send_acknowledgement(&push, &said).await.expect(200);
     assert_eq!(
         (&answer["push_id"], &answer["sequence"]),
         (&json!(push), &json!(1))
@@ -59,7 +59,7 @@ async fn wrong_acknowledgements_are_named(database: TestDatabase) {
         (json!({"state": "x", "detail": ""}), vec!["state", "detail"]),
         (json!({"state": "failed", "why": "x"}), vec!["why"]),
     ] {
-        let answer = device.acknowledge(&push, &body).await;
+        let answer = device.send_acknowledgement(&push, &body).await;
         assert_eq!(answer.wrong_fields(), fields, "{body}");
     }
     assert_eq!(fixture.target(&push, &device).await["state"], "queued");
@@ -71,13 +71,15 @@ async fn a_push_that_the_device_does_not_have_is_not_there(database: TestDatabas
     let push = fixture.push(&[&other]).await;
     let unknown = "0192f0c1-0000-7000-8000-000000000000";
     for id in [push.as_str(), unknown, "1", "x"] {
-        let answer = device.acknowledge(id, &json!({"state": "received"})).await;
+        let answer = device
+            .send_acknowledgement(id, &json!({"state": "received"}))
+            .await;
         answer.problem(404, "not_found");
     }
     assert_eq!(fixture.target(&push, &other).await["state"], "queued");
 }
 
-/// It was handed over before that, which was not written yet.
+/// The push was delivered before, but that was not recorded yet.
 async fn a_device_that_has_what_was_withdrawn_says_so(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
@@ -87,16 +89,16 @@ async fn a_device_that_has_what_was_withdrawn_says_so(database: TestDatabase) {
     assert_eq!(target["state"], "withdrawn");
     assert!(target["ended_at"].is_string() && target["received_at"].is_null());
 
-    assert_eq!(device.say(&push, "received").await, "received");
+    assert_eq!(device.acknowledge(&push, "received").await, "received");
     let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "received");
     assert!(target["ended_at"].is_null() && target["received_at"].is_string());
-    // What the device has cannot be taken back, nor is it offered again.
+    // A delivered push cannot be withdrawn, and is not offered again.
     fixture.withdraw(&push).await;
     assert_eq!(fixture.target(&push, &device).await, target);
     assert!(device.poll(0).await.is_empty());
 
-    assert_eq!(device.say(&push, "applied").await, "applied");
+    assert_eq!(device.acknowledge(&push, "applied").await, "applied");
     let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "applied");
     assert!(target["ended_at"].is_string());
@@ -108,7 +110,7 @@ async fn acknowledgements_are_counted_and_measured(database: TestDatabase) {
     let mut events = device.events().await;
     let push = fixture.push(&[&device]).await;
     events.push().await;
-    device.say(&push, "opened").await;
+    device.acknowledge(&push, "opened").await;
     for sample in [
         "slipway_push_acknowledged_total{state=\"opened\"}",
         "slipway_push_acknowledge_seconds_count{channel=\"events\"}",

@@ -1,4 +1,4 @@
-//! Nobody gets at another's pushes.
+//! Isolation of devices: each has access to its own pushes only.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::fixture::{Device, Fixture, enrol};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-/// Every way to a device's pushes, and that all of them are answered so.
+/// Tries every access to a device's pushes. All must be answered with this problem.
 async fn is_told(caller: &Caller, device: &str, push: &str, status: u16, code: &str) {
     for path in ["events", "pushes", "pushes?wait_s=0"] {
         let answer = caller.get(&format!("/v1/devices/{device}/{path}")).await;
@@ -38,9 +38,11 @@ async fn only_a_devices_own_token_reads_and_acknowledges(database: TestDatabase)
     ] {
         is_told(nobody, "A", &push, 401, "unauthenticated").await;
     }
-    // Another tenant's device of the same name has pushes of its own, and none here.
+    // Another tenant's device of the same name has its own pushes, and none here.
     assert!(namesake.poll(0).await.is_empty());
-    let foreign = namesake.acknowledge(&push, &json!({"state": "applied"})).await;
+    let foreign = namesake
+        .send_acknowledgement(&push, &json!({"state": "applied"}))
+        .await;
     foreign.problem(404, "not_found");
     is_told(&device.caller, "B", &push, 404, "not_found").await;
     is_told(&device.caller, "unknown", &push, 404, "not_found").await;

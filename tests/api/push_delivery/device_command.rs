@@ -1,5 +1,5 @@
-//! `slipway device` as an integrator runs it: the program itself against a server. SQLite alone, since the command knows
-//! no database.
+//! `slipway device` as an integrator runs it: the program against a server. Only on SQLite, because the command uses no
+//! database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::super::harness::{CHUKU, Caller, PACKAGE, in_tenant};
 use super::fixture::{Device, Fixture};
 use slipway_test_support::database::TestDatabase;
 
-/// What the program printed, and its exit code.
+/// Output of the program and its exit code.
 struct CommandOutput {
     code: Option<i32>,
     output: String,
@@ -28,7 +28,7 @@ impl CommandOutput {
     }
 }
 
-/// A device with a place for its token.
+/// A device with a file for its token.
 struct SimulatedDevice {
     fixture: Fixture,
     directory: TempDir,
@@ -48,7 +48,8 @@ impl SimulatedDevice {
         self.directory.path().join("token")
     }
 
-    /// Runs a subcommand for the device `A` with the device key in the environment, which it must not show.
+    /// Runs a subcommand for the device `A` with the device key in the environment. The output must not contain the
+    /// key.
     async fn run(&self, task: &str, more: &[&str]) -> CommandOutput {
         self.start(task, more).await.unwrap()
     }
@@ -58,7 +59,7 @@ impl SimulatedDevice {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.env_clear().env("SLIPWAY_DEVICE_KEY", &key);
         command.args(["device", task, "--url", &self.fixture.app.url, "--device", "A"]);
-        // A test that fails must not wait for a device that listens on.
+        // A failing test must not wait for a device that is still listening.
         command.args(more).kill_on_drop(true);
         tokio::spawn(async move {
             let output = command.output().await.unwrap();
@@ -72,7 +73,7 @@ impl SimulatedDevice {
         })
     }
 
-    /// The same with the file in which the token is.
+    /// Starts a subcommand with the file of the token.
     fn start_with_file(&self, task: &str, more: &[&str]) -> JoinHandle<CommandOutput> {
         let file = self.token_file();
         let arguments = [&["--token-file", file.to_str().unwrap()], more].concat();
@@ -83,7 +84,7 @@ impl SimulatedDevice {
         self.start_with_file(task, more).await.unwrap()
     }
 
-    /// Enrols the device, whose calls a test may make too.
+    /// Enrols the device, and returns it for calls by the test.
     async fn enrol(&self) -> Device {
         self.run_with_file("enrol", &["--project", "stores"])
             .await
@@ -95,7 +96,7 @@ impl SimulatedDevice {
         }
     }
 
-    /// The device by the token in the file.
+    /// Returns a caller with the token in the file.
     fn kept(&self) -> Caller {
         let kept = std::fs::read_to_string(self.token_file()).unwrap();
         self.fixture.app.bearer(kept.trim())
@@ -131,7 +132,7 @@ async fn a_device_enrols_and_keeps_its_token_to_itself() {
     assert_eq!(known["device_type"], "10013", "{known}");
     assert_eq!(known["org_info"], json!([{"l3Code": "8007"}]));
 
-    // What is kept proves the device to be the one that enrolled.
+    // The stored token identifies the device that enrolled.
     played
         .run_with_file("enrol", &["--project", "stores"])
         .await
@@ -218,7 +219,7 @@ async fn a_check_is_made_and_its_answer_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_are_received_over_either_channel_and_acknowledged() {
     for channel in ["events", "poll"] {
-        // Each for itself: a stream that has just gone may still be handed what a poll waits for.
+        // Separately, because a stream that has just closed may still receive a push that a poll waits for.
         let played = SimulatedDevice::set().await;
         let device = played.enrol().await;
         let first = played.fixture.push(&[&device]).await;
@@ -232,7 +233,7 @@ async fn pushes_are_received_over_either_channel_and_acknowledged() {
         ];
         let listening =
             played.start_with_file("listen", &[&["--channel", channel], &acknowledging[..]].concat());
-        // Which channel it was may be written after what the device says.
+        // The channel may be recorded after the acknowledgement.
         let is_applied = |target: &Value| target["state"] == "applied" && target["channel"] == channel;
         let target = played.fixture.target_once(&first, &device, is_applied).await;
         assert_eq!(target["detail"], "shown");
@@ -286,7 +287,7 @@ async fn a_stream_that_ended_is_opened_again_after_what_the_device_has() {
     let listening = played.start_with_file("listen", &["--count", "2"]);
     let is_delivered = |target: &Value| target["state"] == "delivered";
     played.fixture.target_once(&first, &device, is_delivered).await;
-    // The oldest of too many streams is ended by the server.
+    // The server ends the oldest of too many streams.
     let mut others = Vec::new();
     for _ in 0..8 {
         others.push(device.events().await);

@@ -66,9 +66,9 @@ async fn a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later(da
     let first = fixture.push(&[&device]).await;
     let second = fixture.push(&[&device]).await;
     let mut events = device.resume(Some(1)).await;
-    // The first was seen by the device but not acknowledged, so it comes again, but not at once.
+    // The first was received but not acknowledged, so it is repeated, but not at once.
     assert_eq!(events.push().await.push_id(), second);
-    device.say(&second, "received").await;
+    device.acknowledge(&second, "received").await;
     let mut again = events.push().await;
     while again.push_id() == second {
         again = events.push().await;
@@ -77,7 +77,7 @@ async fn a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later(da
 }
 
 async fn a_last_event_id_that_is_too_high_does_not_delay_new_pushes(database: TestDatabase) {
-    // A push that the device is thought to have would come after hours.
+    // A push that counts as received would only come after hours.
     let fixture = Fixture::set_with(database, |config| {
         config.delivery.redelivery_ms = 3_600_000;
         config.delivery.redelivery_max_ms = 3_600_000;
@@ -99,10 +99,10 @@ async fn what_is_not_acknowledged_comes_again_with_the_same_id(database: TestDat
     for _ in 0..3 {
         assert_eq!(events.push().await, first);
     }
-    device.say(&push, "received").await;
+    device.acknowledge(&push, "received").await;
     let target = fixture.target(&push, &device).await;
     assert!(target["deliveries"].as_i64().unwrap() >= 2, "{target}");
-    // Whatever was on its way has come before the next one.
+    // Earlier deliveries arrive before the next push.
     let next = fixture.push(&[&device]).await;
     while events.push().await.push_id() != next {}
     for _ in 0..3 {
@@ -172,7 +172,7 @@ async fn asking_for_the_head_delivers_nothing(database: TestDatabase) {
     assert_eq!(fixture.target(&push, &device).await["state"], "queued");
 }
 
-async fn a_last_event_id_that_is_none_is_named(database: TestDatabase) {
+async fn an_invalid_last_event_id_is_named(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
     for wrong in ["x", "-1", "1.0", "99999999999999999999"] {
@@ -185,7 +185,7 @@ async fn a_last_event_id_that_is_none_is_named(database: TestDatabase) {
             ["Last-Event-ID"]
         );
     }
-    // A browser that has had no event sends none.
+    // A browser that has received no event sends no `Last-Event-ID`.
     let mut events = device.events().await;
     let push = fixture.push(&[&device]).await;
     assert_eq!(events.push().await.push_id(), push);
@@ -202,5 +202,5 @@ on_both_databases!(
     a_silent_stream_sends_comments,
     one_stream_too_many_ends_the_oldest,
     asking_for_the_head_delivers_nothing,
-    a_last_event_id_that_is_none_is_named,
+    an_invalid_last_event_id_is_named,
 );

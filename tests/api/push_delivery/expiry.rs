@@ -1,4 +1,4 @@
-//! Pushes whose time runs out.
+//! Pushes that expire.
 
 use super::fixture::Fixture;
 use slipway_test_support::database::TestDatabase;
@@ -8,7 +8,7 @@ async fn what_nobody_acknowledged_expires_and_is_offered_no_more(database: TestD
     let fixture = Fixture::set(database).await;
     let (device, other) = (fixture.device("A").await, fixture.device("B").await);
     let push = fixture.push(&[&device, &other]).await;
-    device.say(&push, "received").await;
+    device.acknowledge(&push, "received").await;
     fixture.app.set_clock("2026-03-02T02:10:00Z");
     assert!(other.poll(0).await.is_empty());
     let target = fixture
@@ -17,8 +17,8 @@ async fn what_nobody_acknowledged_expires_and_is_offered_no_more(database: TestD
     assert!(target["ended_at"].is_string(), "{target}");
     assert_eq!(fixture.target(&push, &device).await["state"], "received");
     assert!(fixture.metric("slipway_push_expired_total").await >= 1.0);
-    // What the device did before it could say so counts all the same.
-    assert_eq!(other.say(&push, "applied").await, "applied");
+    // A late acknowledgement of an earlier action still counts.
+    assert_eq!(other.acknowledge(&push, "applied").await, "applied");
 }
 
 async fn a_stream_does_not_offer_again_what_has_expired(database: TestDatabase) {

@@ -1,4 +1,4 @@
-//! A merchant with devices that hold tokens, and pushes to them.
+//! A merchant with devices that have tokens, and pushes to them.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use slipway_test_support::sse::SseStream;
 pub(super) struct Fixture {
     pub(super) app: TestApp,
     pub(super) merchant: Merchant,
-    /// Pushes and reads, with a credential that outlasts a set clock.
+    /// Sends and reads pushes, with a credential that stays valid when the clock is set.
     pub(super) sender: Caller,
 }
 
-/// A device that enrolled.
+/// An enrolled device.
 #[derive(Clone)]
 pub(super) struct Device {
     pub(super) id: String,
@@ -28,7 +28,7 @@ impl Fixture {
         Self::set_with(database, |_| {}).await
     }
 
-    /// What is not acknowledged is offered again after a moment.
+    /// Starts with a short redelivery time for unacknowledged pushes.
     pub(super) async fn set_impatient(database: TestDatabase) -> Self {
         Self::set_with(database, |config| {
             config.delivery.redelivery_ms = 100;
@@ -48,7 +48,7 @@ impl Fixture {
         }
     }
 
-    /// A new device of the usual project.
+    /// Enrols a new device of the usual project.
     pub(super) async fn device(&self, id: &str) -> Device {
         enrol(&self.app, &self.merchant.device, id).await
     }
@@ -58,12 +58,12 @@ impl Fixture {
         push_by(&self.sender, devices).await
     }
 
-    /// How far a push has come on a device.
+    /// Returns the target of a push on a device.
     pub(super) async fn target(&self, push: &str, device: &Device) -> Value {
         self.target_once(push, device, |_| true).await
     }
 
-    /// The same once it is so.
+    /// Waits until a target satisfies the condition, and returns it.
     pub(super) async fn target_once(
         &self,
         push: &str,
@@ -88,7 +88,8 @@ impl Fixture {
         assert!(answer.status < 300, "{}", answer.text);
     }
 
-    /// A sample of the node's metrics, 0 while it is absent. Other tests of this process count into the same.
+    /// Returns a sample of the node's metrics, or 0 while it is absent. Other tests of this process use the same
+    /// counters.
     pub(super) async fn metric(&self, sample: &str) -> f64 {
         let text = self.app.anyone().get("/metrics").await.text;
         let line = text
@@ -133,19 +134,23 @@ impl Device {
         answer["items"].as_array().unwrap().clone()
     }
 
-    pub(super) async fn acknowledge(&self, push: &str, body: &Value) -> Answer {
+    /// Posts the body of an acknowledgement.
+    pub(super) async fn send_acknowledgement(&self, push: &str, body: &Value) -> Answer {
         let path = format!("/v1/devices/{}/pushes/{push}/ack", self.id);
         self.caller.post(&path, body).await
     }
 
-    /// Acknowledges, which must work, and returns the state that counts.
-    pub(super) async fn say(&self, push: &str, state: &str) -> String {
-        let answer = self.acknowledge(push, &json!({"state": state})).await.expect(200);
+    /// Acknowledges successfully, and returns the resulting state.
+    pub(super) async fn acknowledge(&self, push: &str, state: &str) -> String {
+        let answer = self
+            .send_acknowledgement(push, &json!({"state": state}))
+            .await
+            .expect(200);
         answer["state"].as_str().unwrap().to_owned()
     }
 }
 
-/// The ids of pushes, in their order.
+/// Returns the ids of pushes, in their order.
 pub(super) fn ids(items: &[Value]) -> Vec<&str> {
     items
         .iter()
@@ -153,7 +158,7 @@ pub(super) fn ids(items: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Waits until something is so that a task of the server brings about.
+/// Waits until a condition holds that a task of the server brings about.
 pub(in crate::api) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so().await {

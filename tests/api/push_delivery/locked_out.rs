@@ -1,4 +1,4 @@
-//! Streams and polls of devices that are let in no more.
+//! Streams and polls of devices whose tokens have become invalid.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::sse::SseStream;
 
-/// What makes a device's token good for nothing.
+/// Ways to invalidate a device's token.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Replaced,
@@ -40,7 +40,7 @@ impl End {
         }
     }
 
-    /// What a poll is told that waited meanwhile.
+    /// Checks the answer to a poll that was waiting.
     fn is_told(self, answer: Answer) {
         let (status, code) = match self {
             Self::TenantDisabled => (403, "permission_denied"),
@@ -50,7 +50,7 @@ impl End {
     }
 }
 
-/// A device that hangs on a node by a stream and a poll.
+/// A device connected to a node by a stream and a poll.
 struct Hanging {
     events: SseStream,
     poll: tokio::task::JoinHandle<Answer>,
@@ -85,7 +85,7 @@ async fn a_stream_and_a_poll_end_with_the_token(database: TestDatabase) {
     others.ended().await;
 }
 
-async fn they_end_on_another_node_too(database: TestDatabase) {
+async fn streams_and_polls_of_an_ended_credential_end_on_every_node(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
         let device = fixture.device(&format!("{end:?}")).await;
@@ -99,7 +99,7 @@ async fn they_end_on_another_node_too(database: TestDatabase) {
     }
 }
 
-async fn a_device_goes_on_with_the_token_that_took_the_place(database: TestDatabase) {
+async fn a_device_continues_with_its_new_token(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
     let mut old = device.events().await;
@@ -116,6 +116,6 @@ async fn a_device_goes_on_with_the_token_that_took_the_place(database: TestDatab
 
 on_both_databases!(
     a_stream_and_a_poll_end_with_the_token,
-    they_end_on_another_node_too,
-    a_device_goes_on_with_the_token_that_took_the_place,
+    streams_and_polls_of_an_ended_credential_end_on_every_node,
+    a_device_continues_with_its_new_token,
 );

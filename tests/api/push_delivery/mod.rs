@@ -1,4 +1,4 @@
-//! Pushes on their way to devices.
+//! Delivery of pushes to devices.
 
 mod acknowledgements;
 mod apart;

@@ -24,7 +24,7 @@ async fn a_poll_that_does_not_wait_gives_everything_open_every_time(database: Te
         (&target["state"], &target["channel"]),
         (&"delivered".into(), &"poll".into())
     );
-    device.say(&first, "received").await;
+    device.acknowledge(&first, "received").await;
     assert_eq!(ids(&device.poll(0).await), [second.as_str()]);
 }
 
@@ -32,7 +32,7 @@ async fn a_poll_that_waits_is_answered_by_a_push(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
     let waits = async {
-        // Pushed once somebody waits, and not before.
+        // Pushed only after a poll is waiting.
         super::fixture::until(async || fixture.app.running.context.push_delivery().status().polls == 1).await;
         fixture.push(&[&device]).await
     };
@@ -50,7 +50,7 @@ async fn what_was_given_is_given_again_only_when_it_is_due(database: TestDatabas
     assert!(device.poll(1).await.is_empty(), "it was given a moment ago");
     let next = fixture.push(&[&device]).await;
     assert_eq!(ids(&device.poll(60).await), [next.as_str()]);
-    // By then the first wait of both is over, the longest is 18.75 seconds.
+    // The first interval of both is over by then; the longest is 18.75 seconds.
     fixture.app.set_clock("2026-03-02T02:00:19Z");
     assert_eq!(ids(&device.poll(60).await), [push.as_str(), next.as_str()]);
     assert!(device.poll(1).await.is_empty());

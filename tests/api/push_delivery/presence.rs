@@ -1,4 +1,4 @@
-//! Who hangs on a node, as the registry shows it.
+//! Connected devices in the registry.
 
 use super::super::harness::in_tenant;
 use super::fixture::{Device, Fixture, until};
@@ -24,7 +24,7 @@ async fn a_device_is_connected_while_it_listens(database: TestDatabase) {
     is_connected(&fixture, &device, false).await;
 }
 
-/// Although nothing is sent: the next comment would come in twenty minutes.
+/// Detected although nothing is sent: the next comment would come in twenty minutes.
 async fn a_stream_whose_client_closed_it_is_gone_at_once(database: TestDatabase) {
     let fixture = Fixture::set_with(database, |config| config.delivery.heartbeat_ms = 1_200_000).await;
     let device = fixture.device("A").await;
@@ -36,7 +36,7 @@ async fn a_stream_whose_client_closed_it_is_gone_at_once(database: TestDatabase)
     }
 }
 
-/// It hears that its other half is watched, and gets its pushes.
+/// Its open half is still watched, and it receives its pushes.
 async fn a_client_that_only_sends_no_more_keeps_its_stream(database: TestDatabase) {
     let fixture = Fixture::set_with(database, |config| config.delivery.heartbeat_ms = 1_200_000).await;
     let device = fixture.device("A").await;

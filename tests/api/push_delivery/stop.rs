@@ -1,4 +1,4 @@
-//! Streams and polls of a node that stops.
+//! Streams and polls of a stopping node.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestData
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
     fixture.app.running.context.push_delivery().end_streams();
-    // A browser's EventSource connects again after a 200 alone.
+    // A browser's EventSource reconnects only after a 200.
     let mut events = device.events().await;
     assert_eq!(events.status, 200);
     assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
@@ -38,7 +38,7 @@ async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestData
     // A push is not lost meanwhile.
     let push = fixture.push(&[&device]).await;
     assert_eq!(super::fixture::ids(&device.poll(0).await), [push.as_str()]);
-    device.say(&push, "received").await;
+    device.acknowledge(&push, "received").await;
 }
 
 async fn a_draining_node_closes_each_connection_after_its_response(database: TestDatabase) {

@@ -1,4 +1,4 @@
-//! Pushes that one node takes for devices that hang on another: two processes on one PostgreSQL database.
+//! Pushes that one node accepts for devices connected to another: two processes on one PostgreSQL database.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,9 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::sse::SseStream;
 
 struct Nodes {
-    /// Takes the pushes.
+    /// Node that accepts the pushes.
     first: Node,
-    /// Has the device.
+    /// Node that the device is connected to.
     second: Node,
     token: String,
     _database: TestDatabase,
@@ -79,7 +79,7 @@ async fn a_push_that_one_node_took_reaches_a_device_on_the_other() {
     .await;
 }
 
-/// Hints may be lost; looking is enough.
+/// Hints may be lost. Polling suffices.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_arrives_without_hints_too() {
     let nodes = Nodes::start(&[("SLIPWAY_HINTS", "false")]).await;

@@ -1,4 +1,4 @@
-//! The mark in a check that pushes wait.
+//! Flag of waiting pushes in a check.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ async fn a_check_says_how_many_pushes_wait(database: TestDatabase) {
         "the tag covers the offers alone"
     );
 
-    // What is not modified says so in its header.
+    // A 304 carries the flag in its header.
     let path = "/v1/check?package_name=com.hema.wms&version_code=50&device_id=A";
     let known = device
         .caller
@@ -40,7 +40,7 @@ async fn a_check_says_how_many_pushes_wait(database: TestDatabase) {
     let known = known.await;
     assert_eq!((known.status, known.header("slipway-pushes-waiting")), (304, "2"));
 
-    device.say(&first, "received").await;
+    device.acknowledge(&first, "received").await;
     waits(&device, 1).await;
     fixture.withdraw(&second).await;
     waits(&device, 0).await;
@@ -59,7 +59,7 @@ async fn only_the_device_itself_is_told(database: TestDatabase) {
     waits(&other, 0).await;
 }
 
-async fn what_has_run_out_waits_no_more(database: TestDatabase) {
+async fn an_expired_push_no_longer_waits(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
     fixture.push(&[&device]).await;
@@ -68,7 +68,7 @@ async fn what_has_run_out_waits_no_more(database: TestDatabase) {
     assert_eq!(check(&device).await.expect(200)["pushes_waiting"], 0);
 }
 
-/// A node that was started later knows what waits.
+/// A node that was started later knows the waiting pushes too.
 async fn another_node_knows_it_too(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     let device = fixture.device("A").await;
@@ -82,6 +82,6 @@ async fn another_node_knows_it_too(database: TestDatabase) {
 on_both_databases!(
     a_check_says_how_many_pushes_wait,
     only_the_device_itself_is_told,
-    what_has_run_out_waits_no_more,
+    an_expired_push_no_longer_waits,
     another_node_knows_it_too,
 );

@@ -1,4 +1,4 @@
-//! Pushes over the admin API: taken whole or not at all, listed, and read with how far each has come.
+//! Pushes over the admin API: accepted as a whole or not at all, listed, and read with the state of each target.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ async fn only_previews_expire_soon(database: TestDatabase) {
     }
 }
 
-/// Devices that only checked have no project yet.
+/// Devices that have only checked have no project yet.
 async fn a_push_with_one_unknown_device_is_not_taken_at_all(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
@@ -131,7 +131,7 @@ async fn pushes_are_listed_the_latest_first_and_found_by_trace_id(database: Test
     let merchant = app.merchant().await;
     merchant.know(&["A", "B"]).await;
     for trace_id in ["one", "two", "one"] {
-        // Another content, so that it is another push.
+        // Different content makes it a different push.
         let fields = json!({"trace_id": trace_id, "action": merchant.audit().await.len().to_string()});
         let fields = with(push_fields(&["A", "B"]), fields);
         merchant
@@ -164,7 +164,7 @@ async fn pushes_are_listed_the_latest_first_and_found_by_trace_id(database: Test
     assert_eq!(target["received_at"], "2026-03-02T02:00:05Z");
 }
 
-/// As the device itself does.
+/// Acknowledges like the device itself.
 async fn acknowledge(app: &TestApp, push: &Value, device_id: &str) {
     let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
     let scope = slipway_domain::access::TenantScope::internal(
@@ -210,7 +210,7 @@ async fn a_tenant_says_which_schemes_its_pushes_may_have(database: TestDatabase)
     assert_eq!(push("file:///x", Some("Https://y")).await, [""; 0]);
     assert_eq!(push("alipays://x", None).await, ["package_push_info.pack_url"]);
     assert_eq!(push("https://x", Some("y")).await, ["source_url"]);
-    // What is left out stays.
+    // Omitted members keep their values.
     let renamed = platform
         .patch(&in_tenant(""), &json!({"name": "Hema"}))
         .await

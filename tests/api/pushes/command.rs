@@ -1,4 +1,4 @@
-//! `slipway push` as an operator runs it: the program itself against a server. SQLite alone, since the command knows no
+//! `slipway push` as an operator runs it: the program against a server. Only on SQLite, because the command uses no
 //! database.
 
 use std::process::Command;
@@ -14,7 +14,7 @@ use slipway_domain::catalog::text::{DeviceId, PushDetail};
 use crate::api::harness::{Caller, Merchant, TENANT, TestApp, every_item, in_tenant};
 use slipway_test_support::database::TestDatabase;
 
-/// What the program printed, and its exit code.
+/// Output of the program and its exit code.
 struct CommandOutput {
     code: Option<i32>,
     output: String,
@@ -39,7 +39,7 @@ async fn run(token: &str, arguments: Vec<String>) -> CommandOutput {
     shown
 }
 
-/// The usual arguments with these more.
+/// Returns the usual arguments followed by these.
 fn arguments(url: &str, more: &[&str]) -> Vec<String> {
     let tenant = TENANT.to_string();
     let usual = [
@@ -101,7 +101,7 @@ async fn a_push_is_sent_and_shown() {
     }
 }
 
-/// The device says something to the newest push.
+/// Acknowledges a push as the device.
 async fn acknowledge(app: &TestApp, push: &Value, device: &str, said: Acknowledgement) {
     let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
     let scope = TenantScope::internal(TenantId::parse(TENANT).unwrap());

@@ -1,4 +1,4 @@
-//! Pushes to named devices, from their senders' side.
+//! Pushes to named devices, from the senders' side.
 
 mod admin;
 mod command;

@@ -1,4 +1,4 @@
-//! What is sent again is one push, on whichever node it arrives.
+//! A repeated push is one push, at whichever node it arrives.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -40,7 +40,7 @@ async fn the_same_trace_id_and_content_is_one_push_for_ten_minutes(database: Tes
     ] {
         assert_eq!(push(&pipeline, &other).await.0, 201, "{other}");
     }
-    // Of somebody else it is another push.
+    // From another sender it is another push.
     assert_eq!(push(&merchant.admin, &traced("t")).await.0, 201);
     app.clock.set(app.clock.now() + TimeDelta::seconds(599));
     assert_eq!(push(&pipeline, &traced("t")).await, (200, first.1.clone()));
@@ -49,7 +49,7 @@ async fn the_same_trace_id_and_content_is_one_push_for_ten_minutes(database: Tes
     assert_eq!(later.0, 201);
     assert_ne!(later.1, first.1);
     assert_eq!(push(&pipeline, &traced("t")).await, (200, later.1));
-    // Without a trace id every push is another.
+    // Without a trace id every push is separate.
     let before = count(&pipeline).await;
     for _ in 0..2 {
         assert_eq!(push(&pipeline, &push_fields(&["A"])).await.0, 201);
@@ -80,12 +80,12 @@ async fn a_key_makes_a_push_repeatable_too(database: TestDatabase) {
     with_key("k", &traced("t"))
         .await
         .problem(422, "idempotency_key_reused");
-    // A repeat by its trace id is kept under its own key.
+    // A repetition by trace id is stored under its own key.
     let made = with_key("one", &traced("t")).await.expect(201);
     let repeated = with_key("two", &traced("t")).await.expect(200);
     assert_eq!(made["id"], repeated["id"]);
     assert_eq!(with_key("two", &traced("t")).await.expect(200)["id"], made["id"]);
-    // What was refused may be tried again.
+    // A refused request may be repeated.
     with_key("other", &push_fields(&["B"]))
         .await
         .problem(400, "invalid_parameter");
@@ -111,7 +111,7 @@ async fn identical_calls_that_race_over_two_nodes_are_one_push(database: TestDat
     assert_eq!(count(&merchant.admin).await, 8);
     let newest = &merchant.admin.get(&in_tenant("/pushes")).await.expect(200)["items"][0];
     let path = in_tenant(&format!("/pushes/{}", newest["id"].as_str().unwrap()));
-    // Calls that repeated nothing took no place in the device's sequence.
+    // Repetitions used no number of the device's sequence.
     assert_eq!(there.get(&path).await.expect(200)["targets"][0]["sequence"], 8);
     node.stop().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! A push is taken back from whoever does not have it yet.
+//! Withdrawing a push from devices that have not received it.
 
 use serde_json::{Value, json};
 use slipway::clock::Clock;
@@ -20,7 +20,7 @@ fn states(push: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The first push to a device was handed to it.
+/// Delivers the first push of a device.
 async fn deliver(app: &TestApp, device_id: &str) {
     let key = TargetKey {
         tenant: TenantId::parse(TENANT).unwrap(),
@@ -58,7 +58,7 @@ async fn what_was_not_delivered_is_withdrawn(database: TestDatabase) {
         (&event["action"], &event["after"]),
         (&json!("push.withdraw"), &json!({"withdrawn": 2}))
     );
-    // Again it changes nothing, and is no event.
+    // A repetition changes nothing and is not audited.
     let again = merchant.admin.delete(&path).await;
     assert_eq!(again.header("etag"), etag);
     assert_eq!(again.expect(200), withdrawn);

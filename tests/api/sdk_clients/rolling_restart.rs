@@ -1,4 +1,5 @@
-//! `EventSource` over a rolling restart: an unmodified client, two nodes behind a load balancer, and a push every moment.
+//! `EventSource` during a rolling restart: an unmodified client, two nodes behind a load balancer, and continuous
+//! pushes.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -29,7 +30,7 @@ struct Installation {
     balancer: Balancer,
     http: Client,
     token: String,
-    /// Keeps the database.
+    /// Keeps the database alive.
     _cluster: Cluster,
 }
 
@@ -50,7 +51,7 @@ impl Installation {
         }
     }
 
-    /// Makes a call that must succeed, until it does.
+    /// Repeats a call until it succeeds.
     async fn call(&self, method: Method, path: &str, token: &str, body: &Value) -> Value {
         let mut answer = Value::Null;
         until(path, DEADLINE, async || {
@@ -137,7 +138,7 @@ impl Installation {
     }
 }
 
-/// The client as a process, and the lines that it printed. Killed when dropped.
+/// The client as a process, and its output lines. Killed when dropped.
 struct EventSourceProcess {
     process: Child,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -170,7 +171,7 @@ impl EventSourceProcess {
         lines.iter().filter(|line| is_wanted(line)).cloned().collect()
     }
 
-    /// Devices and the pushes that reached them.
+    /// Returns the received pushes, each with its device.
     fn received(&self) -> BTreeSet<(String, String)> {
         let lines = self.lines.lock().unwrap();
         let text = |value: &Value| Some(value.as_str()?.to_owned());
@@ -183,7 +184,7 @@ impl EventSourceProcess {
 
 impl Drop for EventSourceProcess {
     fn drop(&mut self) {
-        // A process that has ended cannot be killed.
+        // Ignores the error of a process that has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! Addresses of artifacts in a snapshot: those of the node that saved it, until the database is back.
+//! Addresses of artifacts in a snapshot: those of the node that saved it, until the database is available again.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ async fn node(database: TestDatabase, data_dir: &Path, public_url: &str) -> Test
     .await
 }
 
-/// Whether a device is offered the file at an address with this base.
+/// Returns true if a device is offered the file at an address with this base.
 async fn is_offered_at(device: &Caller, base: &str) -> bool {
     let answer = device.post("/v1/check", &check_fields()).await.expect(200);
     let address = answer["data"][0]["download_url"].as_str().unwrap().to_owned();

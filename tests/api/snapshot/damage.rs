@@ -1,4 +1,4 @@
-//! Damaged and forged snapshots by the thousand: none is accepted, and none makes the reader panic.
+//! Thousands of damaged and forged snapshots: none is accepted, and none makes the reader panic.
 
 use std::fs;
 
@@ -10,16 +10,16 @@ use super::super::harness::in_tenant;
 use super::{Fixture, keyring};
 use slipway_test_support::database::TestDatabase;
 
-/// Variants of each kind of damage.
+/// Number of variants of each kind of damage.
 const VARIANTS: usize = 4_000;
 
 const COUNT_AT: usize = 8 + 4 + 12 + 8 + 16 + 16;
-/// The number of blocks is followed by where the journal goes on.
+/// After the number of blocks comes the position at which the journal continues.
 const HEADER: usize = COUNT_AT + 8 + 8 + 32;
 const TAG: usize = 32;
 const LENGTHS: usize = 24;
 
-/// A snapshot taken apart as its format is documented.
+/// A snapshot, split as its format is documented.
 #[derive(Clone)]
 pub(super) struct Frames {
     header: Vec<u8>,
@@ -48,7 +48,7 @@ impl Frames {
         [self.header.clone(), self.blocks.concat(), self.end.clone()].concat()
     }
 
-    /// A snapshot whose first block has another content, with tags that fit.
+    /// Returns a snapshot whose first block has other content, with valid tags.
     pub(super) fn with_content(mut self, content: &[u8], unpacked: u64) -> Vec<u8> {
         let bytes = zstd::encode_all(content, 1).unwrap();
         self.blocks[0] = [
@@ -62,7 +62,7 @@ impl Frames {
         self.forged(&keyring())
     }
 
-    /// The same frames with tags that fit, as only a holder of the key can make them.
+    /// Returns the same frames with valid tags, which only a holder of the key can make.
     fn forged(mut self, keyring: &Keyring) -> Vec<u8> {
         let (_, key) = keyring.snapshot_key();
         self.header.truncate(HEADER);
@@ -83,7 +83,7 @@ impl Frames {
     }
 }
 
-/// The bytes that a block unpacks to.
+/// Unpacks a block.
 pub(super) fn unpacked(block: &[u8]) -> Vec<u8> {
     zstd::decode_all(&block[LENGTHS..block.len() - TAG]).unwrap()
 }
@@ -115,7 +115,7 @@ impl Random {
     }
 }
 
-/// Two generations of one node's snapshot.
+/// Returns two generations of one node's snapshot.
 async fn generations() -> (Vec<u8>, Vec<u8>) {
     let fixture = Fixture::set(TestDatabase::sqlite().await).await;
     let database = fixture.app.database.again().await;
@@ -157,7 +157,7 @@ async fn a_damaged_snapshot_is_never_accepted() {
 
 fn flip_bits(bytes: &[u8], random: &mut Random) {
     let frames = Frames::of(bytes);
-    // Every bit of header, lengths and end, and of tags; and as many elsewhere.
+    // Every bit of the header, lengths, end and tags, and the same number of other bits.
     let mut places: Vec<usize> = (0..HEADER + TAG).collect();
     let mut at = HEADER + TAG;
     for block in &frames.blocks {
@@ -202,7 +202,7 @@ fn cut_off(bytes: &[u8], random: &mut Random) {
     refuse(&[bytes, bytes].concat(), "a snapshot twice");
 }
 
-/// A stretch as a disk loses one: zeroes, or what stood elsewhere.
+/// Overwrites a range like a failing disk: with zeroes, or with bytes from another place.
 fn overwrite(bytes: &[u8], random: &mut Random) {
     for _ in 0..VARIANTS {
         let start = random.below(bytes.len());
@@ -236,7 +236,7 @@ async fn a_block_of_another_tenant_position_or_generation_is_refused() {
         "an older block",
     );
     refuse_frames(
-        // The neighbour's is the same in both generations.
+        // The block of the other tenant is the same in both generations.
         &|frames| frames.blocks[1] = older.blocks[1].clone(),
         "an equal block of an older snapshot",
     );
@@ -271,7 +271,7 @@ async fn a_block_of_another_tenant_position_or_generation_is_refused() {
     }
 }
 
-/// Even the holder of the key cannot make the reader panic, or take memory that there is not.
+/// Even the holder of the key cannot make the reader panic, or allocate unlimited memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_snapshot_does_not_make_the_reader_panic() {
     let (_, newer) = generations().await;
@@ -301,7 +301,7 @@ async fn a_forged_snapshot_does_not_make_the_reader_panic() {
         let mut changed = content.clone();
         let place = random.below(changed.len());
         changed[place] = random.bytes(1)[0];
-        // Some of these are another catalog, which its maker may make.
+        // Some of these are valid catalogs, which the holder of the key may make.
         let _ = read(&of_content(&changed, length), &keyring());
         let noise = random.bytes(content.len().min(500));
         let _ = read(&of_content(&noise, noise.len() as u64), &keyring());

@@ -1,4 +1,4 @@
-//! The file itself: what it has, where, and for whom.
+//! The file: its content, path and permissions.
 
 use std::os::unix::fs::PermissionsExt;
 use std::{fs, path::Path};
@@ -77,7 +77,7 @@ async fn three_generations_are_kept_and_nothing_is_saved_twice(database: TestDat
         "by their names too, though the clock stood still"
     );
 
-    // A node that started from a snapshot and saw no database has nothing to add.
+    // A node that started from a snapshot and never reached its database has nothing to add.
     let before = stopped.files();
     let node = super::node(TestDatabase::unavailable().await, stopped.data_dir.path()).await;
     node.running.stop().await.unwrap();

@@ -1,4 +1,4 @@
-//! What must be so before a database is followed or written to.
+//! Conditions for following and writing to a database.
 
 use std::fs;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabas
         "the first administrator is there"
     );
 
-    // Another node with another key stays outside, however often it asks.
+    // A node with another key is refused, however often it tries.
     let (gated, gate) = database.db.with_closed_gate().await.unwrap();
     let another = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
     let refused = opener(&database.db, gate, another).open().await.unwrap_err();
@@ -64,13 +64,13 @@ async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabas
     );
     assert!(is_unavailable(gated.begin().await.unwrap_err()));
 
-    // The right one finds the same installation.
+    // A node with the right key finds the same installation.
     let (_, gate) = database.db.with_closed_gate().await.unwrap();
     let again = opener(&database.db, gate, SECRET_KEY).open().await.unwrap();
     assert_eq!(again, installation);
 }
 
-/// A catalog that nothing was loaded into.
+/// Returns an empty catalog.
 fn catalog(database: &TestDatabase) -> Arc<CatalogCache> {
     let catalog_sync_settings = CatalogSyncSettings {
         poll_interval: Duration::from_millis(250),
@@ -100,7 +100,7 @@ fn tenant() -> TenantId {
 async fn a_tenant_that_could_not_be_read_stays_unknown(database: TestDatabase) {
     let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
-    // What is written for a tenant whose rows cannot be read.
+    // Content that is written for a tenant with unreadable rows.
     let unread = Frames::of(&bytes).with_content(&[0], 1);
     let live = catalog(&stopped.database);
     live.serve_snapshot(read(&unread, &keyring()).unwrap(), NOW.parse().unwrap());

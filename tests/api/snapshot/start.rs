@@ -1,4 +1,4 @@
-//! A node that starts while its PostgreSQL is away.
+//! A node that starts while its PostgreSQL is down.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::postgres::PostgresServer;
 
-/// How long a node may take to find its database again.
+/// Time limit for reconnecting to the database.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
@@ -22,7 +22,8 @@ pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The snapshot of a node on either database starts one whose PostgreSQL is away: the file knows no database.
+/// A snapshot of a node on either database starts a node whose PostgreSQL is down: the file does not depend on the
+/// database.
 async fn a_node_without_its_database_answers_as_the_one_before(database: TestDatabase) {
     let (stopped, before) = Fixture::set(database).await.stop().await;
     let fixture = stopped.start_again(TestDatabase::unavailable().await).await;
@@ -64,7 +65,7 @@ async fn a_snapshot_is_as_old_as_the_comparison_before_it(database: TestDatabase
     let ready = fixture.app.anyone().get("/readyz").await.expect(200);
     assert_eq!(ready["catalog"]["stale"], true, "{ready}");
 
-    // What is stale is not saved again as if it were not.
+    // A stale state is not saved again as a current one.
     fixture.app.running.stop().await.unwrap();
     assert_eq!(super::files_in(fixture.data_dir.path()).len(), 1);
 }
@@ -96,7 +97,7 @@ async fn refuses_checks(stopped: StoppedNode) {
     let ready = fixture.app.anyone().get("/readyz").await.expect(503);
     assert_eq!(ready["status"], "unready", "{ready}");
     for (status, _, body) in fixture.answers_at(&fixture.app).await {
-        // The gateway says it in its own way, but never with an empty list.
+        // The gateway reports it in its own format, but never with an empty list.
         assert!(
             status == 503 || body.get("error_response").is_some(),
             "{status} {body}"
@@ -109,7 +110,7 @@ async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(databas
     let database = fixture.app.database.again().await;
     let (stopped, _) = fixture.stop().await;
     let oldest_bytes = fs::read(&stopped.files()[0]).unwrap();
-    // Its file would go with the database of the first node.
+    // Its file would be deleted with the database of the first node.
     let _first = stopped.database.again().await;
     let node = node(database, stopped.data_dir.path()).await;
     let admin = stopped.merchant.admin.at(&node);
@@ -135,7 +136,7 @@ async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(databas
     } = stopped;
     let node = super::node(TestDatabase::unavailable().await, data_dir.path()).await;
     let answer = merchant.device.at(&node).post("/v1/check", &check_fields()).await;
-    // The journal behind the older snapshot holds that the app was switched off.
+    // The journal after the older snapshot records that the app was switched off.
     assert_eq!(answer.expect(200)["data"], json!([]));
 }
 
@@ -164,7 +165,7 @@ async fn a_node_catches_up_when_its_database_comes_back() {
         .post("/v1/check", &of_new)
         .await;
     assert_eq!(answer.expect(200)["msg_code"], "", "one's own write is served");
-    // That writes work again is found by a probe.
+    // A probe detects that writes work again.
     until(async || fixture.app.anyone().get("/readyz").await.expect(200)["status"] == "ready").await;
 }
 
@@ -181,7 +182,7 @@ async fn a_node_that_starts_with_nothing_begins_when_its_database_comes() {
     let refused = app.anyone().post("/api/v1/auth/login", &login).await;
     refused.problem(503, "unavailable");
 
-    // It is migrated, gets its first administrator, and is followed.
+    // The database is migrated, gets its first administrator, and is followed.
     server.start_again();
     until(async || app.anyone().get("/readyz").await.status == 200).await;
     let merchant = app.merchant().await;

@@ -1,4 +1,4 @@
-//! The program itself, running.
+//! A running server process.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,16 +10,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::harness::{ADMIN, PASSWORD};
+use slipway_test_support::program::parse_listening_address;
 
 pub(in crate::api) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// How long the program may take to start or to give up.
+/// Time limit for the program to start or to exit.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A process that serves; killed when dropped.
+/// A server process. Killed when dropped.
 pub(in crate::api) struct Node {
     url: String,
     http: Client,
-    /// The credential for the admin API.
+    /// Credential for the admin API.
     pub(in crate::api) token: Option<String>,
     process: Process,
 }
@@ -38,7 +39,7 @@ struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended already cannot be killed, which is as well.
+        // Ignores the error of a process that has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -68,7 +69,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = mpsc::channel();
-        // Reads to the end, so that the program never waits for a reader of its log.
+        // Reads to the end, so that the program never blocks on its log.
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = sender.send(line);
@@ -81,7 +82,7 @@ impl Process {
         }
     }
 
-    /// The next line of the log, or `None` when the program has ended.
+    /// Returns the next line of the log, or `None` when the program has exited.
     fn line(&self, deadline: Instant) -> Option<String> {
         match self
             .log
@@ -103,12 +104,12 @@ impl Node {
         Self::of(Process::start(database_url, Some(secret_key), &[]))
     }
 
-    /// With settings beside the usual ones.
+    /// Starts with settings in addition to the usual ones.
     pub(in crate::api) fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::of(Process::start(database_url, Some(SECRET_KEY), settings))
     }
 
-    /// With the lines of the log until the node listened.
+    /// Starts, and returns the log lines up to the one that reports listening.
     pub(in crate::api) fn start_and_read(database_url: &str) -> (Self, Vec<String>) {
         Self::read(Process::start(database_url, Some(SECRET_KEY), &[]))
     }
@@ -121,7 +122,7 @@ impl Node {
         let deadline = Instant::now() + DEADLINE;
         let mut lines = Vec::new();
         while let Some(line) = process.line(deadline) {
-            if let Some(address) = address_in(&line) {
+            if let Some(address) = parse_listening_address(&line) {
                 let node = Self {
                     url: format!("http://{address}"),
                     http: Client::new(),
@@ -135,7 +136,7 @@ impl Node {
         panic!("the program ended: {lines:#?}");
     }
 
-    /// The next line of the log that holds this text.
+    /// Returns the next line of the log that contains this text.
     pub(in crate::api) fn log_line(&self, text: &str) -> Value {
         let deadline = Instant::now() + DEADLINE;
         while let Some(line) = self.process.line(deadline) {
@@ -150,7 +151,7 @@ impl Node {
         &self.url
     }
 
-    /// Host and port.
+    /// Returns host and port.
     pub(in crate::api) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
@@ -159,14 +160,14 @@ impl Node {
         self.process.child.id()
     }
 
-    /// Tells the program to stop, as an operator's tools do.
+    /// Sends `SIGTERM` to the program.
     pub(in crate::api) fn terminate(&self) {
         let pid = self.process.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Whether the program ends without an error before the deadline.
+    /// Returns true if the program exits without an error before the deadline.
     pub(in crate::api) fn has_ended_well(&mut self, deadline: Instant) -> bool {
         while self.process.line(deadline).is_some() {}
         self.process.child.wait().unwrap().success()
@@ -182,7 +183,7 @@ impl Node {
         self.call(Method::GET, path, self.token.as_deref(), None).await
     }
 
-    /// With a credential of its own.
+    /// Makes a GET with another credential.
     pub(in crate::api) async fn get_as(&self, token: &str, path: &str) -> NodeAnswer {
         self.call(Method::GET, path, Some(token), None).await
     }
@@ -192,7 +193,7 @@ impl Node {
             .await
     }
 
-    /// With a credential of its own.
+    /// Makes a POST with another credential.
     pub(in crate::api) async fn post_as(&self, token: &str, path: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, path, Some(token), Some(body)).await
     }
@@ -206,7 +207,7 @@ impl Node {
         self.call(Method::DELETE, path, self.token.as_deref(), None).await
     }
 
-    /// A check with a device key.
+    /// Makes a check with a device key.
     pub(in crate::api) async fn check(&self, device_key: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, "/v1/check", Some(device_key), Some(body))
             .await
@@ -237,7 +238,7 @@ impl Node {
 }
 
 impl NodeAnswer {
-    /// The body of an answer that must have this status.
+    /// Returns the body of an answer that must have this status.
     #[track_caller]
     pub(in crate::api) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -245,26 +246,18 @@ impl NodeAnswer {
     }
 }
 
-/// What a program says that does not start.
+/// Returns the error message of a program that refuses to start.
 pub(in crate::api) fn refusal_of_a_start(database_url: &str, secret_key: Option<&str>) -> String {
     let mut process = Process::start(database_url, secret_key, &[]);
     let deadline = Instant::now() + DEADLINE;
     let mut lines = Vec::new();
     while let Some(line) = process.line(deadline) {
-        assert!(address_in(&line).is_none(), "the program started: {line}");
+        assert!(
+            parse_listening_address(&line).is_none(),
+            "the program started: {line}"
+        );
         lines.push(line);
     }
     assert!(!process.child.wait().unwrap().success());
     lines.join("\n")
-}
-
-/// The address in the log line that tells it.
-fn address_in(line: &str) -> Option<String> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let fields = &line["fields"];
-    let is_listening = fields["message"] == "listening";
-    fields["address"]
-        .as_str()
-        .filter(|_| is_listening)
-        .map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! A rotation of the secret key over two nodes: what was made under either key works on either node at every moment.
+//! A rotation of the secret key over two nodes. At every step, credentials made under either key work on either node.
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -15,12 +15,12 @@ const NEW: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
 const APP: &str = "com.hema.wms";
 
-/// What a node made at one step of the rotation.
+/// Credentials and keys that a node created at one step of the rotation.
 struct Made {
     device_id: String,
     device_token: String,
     app_key: String,
-    /// The current one, and the one before it.
+    /// The current secret and the previous one.
     secrets: [String; 2],
     access_token: String,
     refresh_token: String,
@@ -74,7 +74,7 @@ impl Rotation {
         response.json().await.unwrap()
     }
 
-    /// Makes one of everything at a node.
+    /// Creates one credential of every kind at a node.
     async fn make(&mut self, node: &mut Node) {
         let number = self.made.len();
         node.sign_in(ADMIN, PASSWORD).await;
@@ -134,7 +134,7 @@ impl Rotation {
         !answer.text.contains("error_response")
     }
 
-    /// Everything that was made so far works on a node.
+    /// Verifies that everything created so far works on a node.
     async fn verify(&mut self, node: &Node, step: &str) {
         for made in &self.made {
             let what = format!("{} at {step}", made.device_id);
@@ -240,7 +240,7 @@ async fn a_rotation_in_two_steps_breaks_nothing_at_any_moment() {
         .step(&mut nodes, "both nodes sign with the new key")
         .await;
 
-    // What needs the old key keeps it from being dropped.
+    // Data that needs the old key prevents dropping it.
     let refusal = refusal_of_a_start(&url, Some(NEW));
     for needed_by in ["app secrets", "device tokens"] {
         assert!(refusal.contains(needed_by), "{refusal}");
@@ -274,7 +274,7 @@ async fn a_rotation_in_two_steps_breaks_nothing_at_any_moment() {
         "{refusal}"
     );
 
-    // A device is told to enrol again with its token, but for one that never comes back.
+    // Every device is told to enrol again with its token. One never returns.
     let absent = rotation.made.remove(0);
     for index in 0..rotation.made.len() {
         let made = &rotation.made[index];
@@ -305,7 +305,7 @@ async fn a_rotation_in_two_steps_breaks_nothing_at_any_moment() {
     })
     .await;
 
-    // Access tokens and idempotency keys under the old key end by themselves.
+    // Access tokens and idempotency keys under the old key expire by themselves.
     nodes[0] = start(NEW);
     nodes[1] = start(NEW);
     for node in &nodes {

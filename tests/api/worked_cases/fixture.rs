@@ -1,4 +1,4 @@
-//! Brings a tenant into the state that a case describes, by the admin API.
+//! Brings a tenant into the state of a case with the admin API.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,9 +9,9 @@ use super::super::harness::{Answer, Caller, NOW, TestApp, TopClient};
 use super::super::operations::api_token;
 use crate::resolve::case::{list, release_with_defaults};
 
-/// A tenant that no case's key has a right to.
+/// A tenant that no case's key belongs to.
 const OTHER: i64 = 9_000_000;
-/// The number of no tenant.
+/// Number of a nonexistent tenant.
 const UNKNOWN: i64 = 9_999_999;
 
 /// One server for all cases.
@@ -26,13 +26,13 @@ pub(super) struct Tenant {
     pub(super) number: i64,
     pub(super) admin: Caller,
     pub(super) device: Caller,
-    /// The same tenant's client of the gateway.
+    /// Gateway client of the same tenant.
     pub(super) client: TopClient,
     base: String,
-    /// The path of the first app, which actions are about.
+    /// Path of the first app, which actions concern.
     first_app: String,
     first_package: String,
-    /// The paths of the first app's releases by `<identifier>@<version_code>`.
+    /// Paths of the first app's releases by `<identifier>@<version_code>`.
     releases: BTreeMap<String, String>,
 }
 
@@ -49,13 +49,13 @@ impl<'a> Fixture<'a> {
     }
 
     async fn make_tenant(&self, number: i64) {
-        // The administrator's session lives by the tests' usual clock.
+        // The administrator's session is valid at the tests' usual time.
         self.app.set_clock(NOW);
         let body = json!({"id": number, "name": "A tenant"});
         self.platform.post("/api/v1/tenants", &body).await.expect(201);
     }
 
-    /// A new tenant in the state of the case.
+    /// Creates a tenant in the state of the case.
     pub(super) async fn set_up(&self, case: &Value) -> Tenant {
         let number = self.next_tenant.fetch_add(1, Ordering::Relaxed);
         self.make_tenant(number).await;
@@ -78,7 +78,7 @@ impl<'a> Fixture<'a> {
             tenant.add_app(app).await;
         }
         if !case["tenant"].is_null() {
-            // A disabled tenant's own people can do nothing more.
+            // People of a disabled tenant have no access.
             self.platform
                 .patch(&tenant.base, &case["tenant"])
                 .await
@@ -87,7 +87,7 @@ impl<'a> Fixture<'a> {
         tenant
     }
 
-    /// Does one action of a case.
+    /// Performs one action of a case.
     pub(super) async fn act(&self, tenant: &mut Tenant, action: &Value) -> Answer {
         let fields = &action["fields"];
         let admin = tenant.admin.clone();
@@ -132,7 +132,7 @@ impl<'a> Fixture<'a> {
 }
 
 impl Tenant {
-    /// The request with the `tenant_id` that the case wants to be sent.
+    /// Returns the request with the case's `tenant_id`.
     pub(super) fn request(&self, mut request: Value, sent: &Value) -> Value {
         request["tenant_id"] = match sent.as_str().unwrap_or("own") {
             "own" => json!(self.number),
@@ -179,7 +179,7 @@ impl Tenant {
         }
     }
 
-    /// Discarded drafts come first, since their versions may be in use again.
+    /// Adds the releases. Discarded drafts come first, because their versions may be in use again.
     async fn add_releases(&mut self, app_path: &str, app: &Value) {
         let (discarded, others): (Vec<_>, Vec<_>) = list(&app["releases"])
             .iter()
@@ -213,7 +213,7 @@ impl Tenant {
         }
     }
 
-    /// A resource may have become an apk after a rollback, which of an apk would have been refused.
+    /// Recalls a release of any kind. A resource may have become an apk after a rollback, which an apk would refuse.
     async fn recall_whatever_its_kind(&self, app_path: &str, path: &str, release: &Value) {
         let resource = format!("{app_path}/resources/{}", text(&release["identifier"]));
         let kind = self.admin.get(&resource).await.expect(200)["kind"].clone();
@@ -234,7 +234,7 @@ impl Tenant {
         let mut body = release_with_defaults(fields);
         if publish {
             body["publish"] = json!(true);
-            // What is there at first may be in an order that publishing refuses.
+            // The initial state may be in an order that publishing refuses.
             body["force"] = json!(true);
         }
         let answer = self.admin.post(&format!("{app_path}/releases"), &body).await;

@@ -1,4 +1,4 @@
-//! Calls that cost the server more than the caller, or that try what a stranger can.
+//! Calls that cost the server more than the caller, and calls of an unauthenticated attacker.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -16,13 +16,13 @@ use crate::fleet::Tenant;
 use crate::node::ADMIN;
 use crate::parts::publish::release;
 
-/// The tenant that the attacker belongs to.
+/// Tenant of the attacker.
 const OWN: Tenant = Tenant(0);
 const DIRECTORY_NODES: usize = 100_000;
-/// Releases whose lists together are larger than a page may be.
+/// Number of releases whose lists together exceed the maximum size of a page.
 const LISTED_RELEASES: u32 = 6;
 
-/// Sends a request again and again until the flag is set; `pause` comes after each answer.
+/// Repeats a request until the flag is set, with a `pause` after each answer.
 pub(super) fn repeat(
     address: SocketAddr,
     pause: Duration,
@@ -49,13 +49,13 @@ pub(super) fn wrong_password() -> Vec<u8> {
     post("/api/v1/auth/login", None, "application/json", &body.to_string())
 }
 
-/// A token as the server makes them, which it has never made.
+/// Returns a well-formed token that the server never issued.
 pub(super) fn invalid_token() -> Vec<u8> {
     let (id, secret) = (Uuid::new_v4().simple(), "0".repeat(64));
     get("/api/v1/tenants", &format!("slipway_token_{id}_{secret}"))
 }
 
-/// A check with as many attributes as there may be, under names as long as they may be.
+/// Returns a check with the maximum number of attributes and names of maximum length.
 pub(super) fn check_with_many_attributes() -> Vec<u8> {
     let prefix = "k".repeat(252);
     let inner: Value = (0..256).map(|n| (format!("{n:03}"), json!(n))).collect();
@@ -73,7 +73,7 @@ pub(super) fn check_with_many_attributes() -> Vec<u8> {
     )
 }
 
-/// A batch of as many calls as there may be, each for an app with a very long name.
+/// Returns a batch with the maximum number of calls, each for an app with a very long name.
 #[expect(
     clippy::disallowed_methods,
     reason = "signatures are made for the real clock of a real server"
@@ -108,12 +108,12 @@ pub(super) fn batch_of_long_names() -> Vec<u8> {
     )
 }
 
-/// A page of releases that each name 10,000 devices.
+/// Requests a page of releases that each list 10,000 devices.
 pub(super) fn page_of_long_lists(token: &str) -> Vec<u8> {
     get(&format!("{}/releases?limit=200", path_of_app(1)), token)
 }
 
-/// An explanation by the largest directory.
+/// Requests an explanation with the largest directory.
 pub(super) fn explanation(token: &str) -> Vec<u8> {
     let asked = json!({"version_code": 1, "device_id": "attacker", "org_info": {"l3Code": "S4711"}});
     post(
@@ -124,7 +124,7 @@ pub(super) fn explanation(token: &str) -> Vec<u8> {
     )
 }
 
-/// Makes what the costly reads read.
+/// Creates the data that the expensive reads need.
 pub(super) fn prepare(address: SocketAddr, token: &str) -> anyhow::Result<()> {
     let mut connection = Connection::open(address)?;
     let mut nodes = String::from(r#"{"nodes":["#);

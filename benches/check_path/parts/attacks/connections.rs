@@ -1,4 +1,4 @@
-//! Connections that are opened and kept, and never bring a whole request.
+//! Connections that stay open and never send a complete request.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,8 +15,8 @@ pub(super) const SLOW_BODY: &[u8] =
     Content-Length: 10000\r\n\r\n{";
 pub(super) const SLOW_HEAD: &[u8] = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: slipway\r\nX-Padding: ";
 
-/// Keeps many connections on which a request begins with `head` and goes on one byte at a time. What the server closes
-/// is opened again. With an empty `head` nothing is sent.
+/// Keeps many connections open. Each sends `head` and then one byte at a time. A connection that the server closes is
+/// reopened. With an empty `head` nothing is sent.
 pub(super) fn drip(address: SocketAddr, head: &[u8], is_over: &AtomicBool) -> anyhow::Result<()> {
     let open = || -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(address)?;

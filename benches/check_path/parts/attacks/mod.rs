@@ -1,4 +1,4 @@
-//! Checks beside each attack. An attack runs in threads of the benchmark until it is told that it is over.
+//! Checks during each attack. Attacks run in threads of the benchmark until a flag is set.
 
 mod calls;
 mod connections;
@@ -18,17 +18,17 @@ use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-/// Goes on until the flag is set.
+/// Attack of one thread. It runs until the flag is set.
 type Act<'a> = Box<dyn Fn(&AtomicBool) -> anyhow::Result<()> + Sync + 'a>;
 
-/// An attack by some threads that act alike.
+/// An attack of several identical threads.
 struct Attack<'a> {
     name: &'static str,
     threads: usize,
     act: Act<'a>,
 }
 
-/// The rate of checks beside each attack, of that without.
+/// Measures the rate of checks during each attack, relative to the rate without.
 pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
@@ -96,7 +96,7 @@ fn attacks(address: SocketAddr, token: &str) -> Vec<Attack<'_>> {
 }
 
 impl<'a> Attack<'a> {
-    /// Sends the same call on some connections, `pause_ms` after each answer.
+    /// Builds an attack that repeats a call on several connections, with `pause_ms` after each answer.
     fn of_calls(
         name: &'static str,
         connections: usize,

@@ -70,7 +70,7 @@ fn contents() -> Vec<HostileFile> {
     ]
 }
 
-/// Signers that show the certificate of somebody else.
+/// Signers that present somebody else's certificate.
 fn impostors() -> Vec<HostileFile> {
     let not_signed = "not made by the key";
     let stolen = |digest: &[u8]| {

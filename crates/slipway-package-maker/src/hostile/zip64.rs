@@ -1,4 +1,4 @@
-//! Containers that lie in their ZIP64 records.
+//! Containers with false ZIP64 records.
 
 use super::{HostileFile, refused};
 use crate::key::TestKey;

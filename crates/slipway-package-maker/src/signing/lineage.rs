@@ -3,7 +3,8 @@
 use crate::key::TestKey;
 use crate::little_endian::Bytes;
 
-/// All capabilities of an earlier key, as apksigner gives them: among others, its apps accept the update.
+/// All capabilities of an earlier key, as apksigner grants them. Among others, apps signed with the key accept the
+/// update.
 const CAPABILITIES: u32 = 0x17;
 
 /// Encodes keys, each of which signs its successor.

@@ -7,7 +7,7 @@ use crate::little_endian::{Bytes, sequence};
 const STRIPPING_PROTECTION: u32 = 0xbeef_f00d;
 const PROOF_OF_ROTATION: u32 = 0x3ba0_6f8c;
 
-/// Android 9, the first version that knows v3.
+/// Android 9, the first version that supports v3.
 const FIRST_V3_SDK: u32 = 28;
 const LAST_SDK: u32 = 0x7fff_ffff;
 

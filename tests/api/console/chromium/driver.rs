@@ -1,12 +1,12 @@
-//! Chromedriver, one process for all tests of this one.
+//! A chromedriver process, shared by all tests of this process.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 
-/// Ends chromedriver and its browsers, which are in the process group of this shell, when its input ends. That happens
-/// with this process, however it ends.
+/// Stops chromedriver and its browsers, which are in the process group of this shell, when its input closes. The pipe
+/// closes when this process ends, even after a kill.
 const WATCHDOG: &str = r"
     chromedriver --port=0 &
     cat >/dev/null

@@ -1,5 +1,5 @@
-//! Every page of the console: accessible, small, without sideways scroll on a narrow screen. The pages are the same on
-//! both databases, so one is enough.
+//! Every page of the console is accessible and small, and does not scroll sideways on a narrow screen. The pages are
+//! the same on both databases, so one suffices.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::api::console::objects::Objects;
 use crate::api::console::roles::pages;
 use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, in_tenant, release_fields, with};
 
-/// Most bytes of a page with its style sheet and script.
+/// Maximum size of a page with its style sheet and script, in bytes.
 const MOST_BYTES: u64 = 60 * 1024;
-/// Most requests of a page: itself, the style sheet, the script, the icon.
+/// Maximum number of requests of a page: itself, the style sheet, the script and the icon.
 const MOST_REQUESTS: u64 = 4;
 
-/// Tags of the rules of axe-core: WCAG 2.2 AA, and what its authors recommend besides.
+/// Tags of axe-core's rules: WCAG 2.2 AA, and the recommendations of its authors.
 const RULES: [&str; 6] = [
     "wcag2a",
     "wcag2aa",
@@ -26,10 +26,10 @@ const RULES: [&str; 6] = [
     "best-practice",
 ];
 
-/// Opens what is behind buttons, so that it is examined too.
+/// Opens all collapsed parts, so that they are examined too.
 const OPEN_ALL: &str = "document.querySelectorAll('details').forEach((details) => { details.open = true; });";
 
-/// Finds what reaches beyond the right edge of the screen and is in nothing that scrolls by itself.
+/// Finds elements that extend beyond the right edge of the screen and are not in a scrolling container.
 const TOO_WIDE: &str = r"
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
@@ -37,7 +37,7 @@ const TOO_WIDE: &str = r"
       .filter((element) => element.getBoundingClientRect().right > width + 1 && !element.closest('.scroll, .side'))
       .map((element) => element.outerHTML.slice(0, 120));";
 
-/// Bytes and requests of the page, and whatever came from another server.
+/// Returns the bytes and requests of the page, and resources from other servers.
 const COST: &str = r"
     const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
     return {
@@ -46,7 +46,7 @@ const COST: &str = r"
       foreign: all.map((entry) => entry.name).filter((name) => new URL(name).origin !== location.origin),
     };";
 
-/// Reads axe-core, which `tests/run` installs in the version that is pinned now.
+/// Reads axe-core, which `tests/run` installs in the pinned version.
 fn axe() -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(project.join(path)).unwrap_or_default();
@@ -57,7 +57,7 @@ fn axe() -> String {
     read("target/browser/node_modules/axe-core/axe.min.js")
 }
 
-/// Runs rules of axe-core on the page, and returns what they found.
+/// Runs rules of axe-core on the page, and returns the violations.
 async fn violations(tab: &Tab, options: &Value) -> Value {
     let script = format!(
         "const done = arguments[arguments.length - 1];
@@ -119,7 +119,7 @@ async fn every_page_is_accessible_small_and_fits_a_narrow_screen() {
     tab.close().await;
 }
 
-/// Returns what is wrong with a page.
+/// Returns the problems of a page.
 async fn examine(tab: &Tab, path: &str) -> Vec<String> {
     tab.set_dark(false).await;
     tab.set_width(1280).await;

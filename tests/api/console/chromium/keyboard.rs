@@ -1,4 +1,5 @@
-//! What follows the browser and its keyboard: languages, theme, times, shortcuts. It is the same on both databases.
+//! Behaviour that depends on the browser and its keyboard: languages, theme, times, shortcuts. It is the same on both
+//! databases.
 
 use slipway_test_support::database::TestDatabase;
 
@@ -46,7 +47,7 @@ async fn pages_follow_the_browser_and_its_keyboard() {
     tab.run("document.getElementById('q').form.requestSubmit()").await;
     tab.expect_soon("h1", FIRST).await;
 
-    // The first stop of the keyboard leads past the navigation.
+    // The first tab stop skips the navigation.
     tab.reload().await;
     tab.press("\u{e004}").await;
     assert_eq!(tab.run("return document.activeElement.className").await, "skip");

@@ -1,4 +1,4 @@
-//! The console in a real browser. `tests/run` installs Chromium, its driver, and the checks of accessibility.
+//! The console in a real browser. `tests/run` installs Chromium, its driver, and the accessibility checks.
 
 mod driver;
 mod every_page;

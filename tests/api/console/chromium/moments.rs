@@ -1,4 +1,4 @@
-//! Difficult moments: somebody else was faster, a role is not enough, a form comes from elsewhere, a session has ended.
+//! Conflicts and refusals: a concurrent change, an insufficient role, a form from another site, an expired session.
 
 use serde_json::json;
 use slipway_test_support::database::TestDatabase;
@@ -42,7 +42,7 @@ async fn a_session_has_its_limits(database: TestDatabase) {
     let tab = Tab::signed_in(&day.app.url, "viewer", PASSWORD).await;
     assert_eq!(tab.path().await, day.tenant, "people of a tenant begin there");
     let release = format!("{}/releases/{}", day.package, release["id"].as_str().unwrap());
-    // Nothing that would be refused; signing out, the language and the questions remain.
+    // No action that would be refused. Signing out, the language and the filter forms remain.
     for page in [
         day.tenant.clone(),
         day.package.clone(),

@@ -1,4 +1,4 @@
-//! A release manager's day: publish a release to a few stores, see who gets it and who does not, stop it, push a package.
+//! A release manager's day: publish a release to a few stores, see which devices get it, stop it, push a package.
 
 use serde_json::json;
 use slipway_test_support::database::TestDatabase;
@@ -81,7 +81,7 @@ async fn the_states_of_a_push_are_seen_live(database: TestDatabase) {
     tab.expect("#targets", "queued").await;
     let id = tab.path().await;
     let id = id.rsplit('/').next().unwrap();
-    // Lost if the page were loaded again.
+    // A reload would delete the variable.
     tab.run("window.isTheSamePage = true").await;
     let acknowledge = format!("/v1/devices/{FIRST}/pushes/{id}/ack");
     for state in ["received", "applied"] {

@@ -1,4 +1,4 @@
-//! A merchant with a device that a browser's day is about.
+//! A merchant with devices for the browser tests.
 
 use serde_json::{Value, json};
 use slipway_test_support::database::TestDatabase;
@@ -7,7 +7,7 @@ use slipway_test_support::wait::until;
 use super::tab::Tab;
 use crate::api::harness::{CHUKU, Caller, DEADLINE, Merchant, PACKAGE, TENANT, TestApp, in_tenant, with};
 
-/// Device in a store that a release is for.
+/// Device in a store that the release targets.
 pub(super) const FIRST: &str = "PDA001";
 /// Device in another store.
 pub(super) const SECOND: &str = "PDA002";
@@ -21,7 +21,7 @@ pub(super) struct Day {
 }
 
 impl Day {
-    /// Two devices check once, each in a store of its own.
+    /// Starts a server on which two devices have checked once, each in its own store.
     pub(super) async fn begin(database: TestDatabase) -> Self {
         let app = TestApp::start(database).await;
         let merchant = app.merchant().await;
@@ -45,7 +45,7 @@ impl Day {
         day
     }
 
-    /// Sends the check of a device in a store, and returns the versions that it is offered.
+    /// Sends the check of a device in a store, and returns the offered versions.
     pub(super) async fn check(&self, device: &str, store: &str) -> Vec<i64> {
         let check = json!({"package_name": PACKAGE, "version_code": 50, "device_id": device, "device_type": "10013",
             "org_info": {"l1Code": "HM", "l2Code": "HM-SH", "l3Code": store}});
@@ -56,7 +56,7 @@ impl Day {
             .collect()
     }
 
-    /// Enrols a device, and returns it with its own token.
+    /// Enrols a device, and returns a caller with its token.
     pub(super) async fn enrol(&self, device: &str) -> Caller {
         let itself = json!({"device_id": device, "project_id": "stores"});
         let enrolled = self

@@ -1,4 +1,4 @@
-//! The pictures of the documentation, made from the demo. `tests/browser/screenshots` runs this and makes them small.
+//! Screenshots of the documentation, made from the demo. `tests/browser/screenshots` runs this and compresses them.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const DEVICE: &str = "FM8007PDA001";
 /// Number of further devices that check.
 const DEVICES: usize = 48;
 
-/// A running demo, and what it printed.
+/// A running demo, and its output.
 struct Demo {
     process: Child,
     url: String,
@@ -69,7 +69,7 @@ impl Demo {
         enrolled["device_token"].as_str().unwrap().to_owned()
     }
 
-    /// Has devices of three stores check, most of them with older versions.
+    /// Sends checks of devices of three stores, most of them with older versions.
     async fn let_devices_check(&self) {
         let stores = [("FM-EAST", "8007"), ("FM-EAST", "8011"), ("FM-NORTH", "9001")];
         for number in 0..DEVICES {
@@ -87,7 +87,7 @@ impl Demo {
     }
 }
 
-/// Modules that a device has installed.
+/// Returns the modules that a device has installed.
 fn modules(number: usize) -> Value {
     let receiving = [42, 41, 41, 41, 40][number % 5];
     let stocktaking = [30, 31, 30, 30, 29][number % 5];
@@ -107,7 +107,7 @@ impl Drop for Demo {
     }
 }
 
-/// Directory of the pictures. They are made small afterwards.
+/// Returns the directory of the screenshots. They are compressed afterwards.
 fn directory() -> PathBuf {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser/pictures");
     std::fs::create_dir_all(&directory).unwrap();
@@ -148,7 +148,7 @@ async fn the_pictures_of_the_documentation_are_made() {
     tab.close().await;
 }
 
-/// Asks why the device gets what it gets, and shows the answer at the top.
+/// Opens the explanation of a device, and scrolls to the answer.
 async fn explain(tab: &Tab) {
     tab.go(&format!("{TENANT}/devices/{DEVICE}")).await;
     tab.submit("check-com\\.freshmart\\.handheld").await;
@@ -179,7 +179,7 @@ async fn publish(tab: &Tab) {
     tab.submit("release").await;
 }
 
-/// Pushes a package to devices that acknowledge it, all but the last.
+/// Pushes a package to devices. All but the last acknowledge it.
 async fn push(demo: &Demo, tab: &Tab) {
     let states = [
         ("FM8011PDA001", "applied"),

@@ -10,7 +10,7 @@ use super::driver;
 use super::webdriver::{Element, Session};
 use crate::api::harness::DEADLINE;
 
-/// Arguments of Chromium: no window, no sandbox (tests may run as root), and no traffic of its own.
+/// Arguments of Chromium: no window, no sandbox (tests may run as root), and no background traffic.
 const ARGUMENTS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -29,7 +29,7 @@ pub(super) const NARROW: u32 = 360;
 pub(super) struct Tab {
     session: Session,
     server: String,
-    /// Removed with the tab.
+    /// Deleted with the tab.
     _profile: TempDir,
 }
 
@@ -59,7 +59,7 @@ impl Tab {
         tab
     }
 
-    /// Asks for a page, is led to the form, and signs in.
+    /// Opens a page, is redirected to the login form, and signs in.
     pub(super) async fn sign_in(&self, page: &str, username: &str, password: &str) {
         self.go(page).await;
         self.fill("#sign-in-username", username).await;
@@ -67,7 +67,7 @@ impl Tab {
         self.submit("sign-in").await;
     }
 
-    /// Ends the browser. No script may have failed, and nothing may have been blocked by the policy of the pages.
+    /// Closes the browser. No script may have failed, and the pages' policy may have blocked nothing.
     pub(super) async fn close(self) {
         assert_eq!(self.complaints().await, Vec::<String>::new());
         self.session.end().await;
@@ -103,7 +103,7 @@ impl Tab {
         self.element(css).await.click().await;
     }
 
-    /// Clicks what leads to another page, and waits for that page.
+    /// Clicks an element that leads to another page, and waits for that page.
     pub(super) async fn leave_by(&self, css: &str) {
         Self::leave(&self.element(css).await).await;
     }
@@ -115,12 +115,12 @@ impl Tab {
 
     async fn leave(element: &Element<'_>) {
         element.click().await;
-        // An element of a page that is gone has no text.
+        // Reading an element of a replaced page fails.
         let is_gone = async || element.text().await.is_err();
         until("the next page opens", DEADLINE, is_gone).await;
     }
 
-    /// Types a text in the place of what a field contains.
+    /// Replaces the content of a field.
     pub(super) async fn fill(&self, css: &str, text: &str) {
         self.element(css).await.fill(text).await;
     }
@@ -130,7 +130,7 @@ impl Tab {
         self.element(css).await.attach(file).await;
     }
 
-    /// Presses keys, one after the other, in whatever has the focus.
+    /// Presses keys one after the other, in the focused element.
     pub(super) async fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             let key = key.to_string();
@@ -149,12 +149,12 @@ impl Tab {
         self.click(&format!("{css} option[value='{value}']")).await;
     }
 
-    /// Opens a form that is behind a button.
+    /// Opens a collapsed form.
     pub(super) async fn disclose(&self, form: &str) {
         self.click(&format!("details:has(> #{form}) > summary")).await;
     }
 
-    /// Sends a form with its own button.
+    /// Sends a form with its submit button.
     pub(super) async fn submit(&self, form: &str) {
         self.leave_by(&format!("#{form} .actions button")).await;
     }
@@ -178,7 +178,7 @@ impl Tab {
         assert!(text.contains(part), "{css} is {text:?}, without {part:?}");
     }
 
-    /// Waits until the text of an element contains this one, without loading the page again.
+    /// Waits until the text of an element contains this one, without reloading the page.
     pub(super) async fn expect_soon(&self, css: &str, part: &str) {
         // The element may be replaced while its text is read.
         let is_so = async || match self.session.find(css).await {
@@ -190,7 +190,7 @@ impl Tab {
         }
     }
 
-    /// Loads the page again until it has an element.
+    /// Reloads the page until it has an element.
     pub(super) async fn reload_until(&self, css: &str) {
         until(css, DEADLINE, async || {
             self.reload().await;
@@ -199,13 +199,13 @@ impl Tab {
         .await;
     }
 
-    /// Runs a script in the page, and returns what it returns.
+    /// Runs a script in the page, and returns its result.
     pub(super) async fn run(&self, script: &str) -> Value {
         let script = json!({"script": script, "args": []});
         self.session.post("/execute/sync", script).await.unwrap()
     }
 
-    /// Runs a script that calls its last argument with its result.
+    /// Runs a script that passes its result to its last argument.
     pub(super) async fn run_async(&self, script: &str) -> Value {
         let script = json!({"script": script, "args": []});
         self.session.post("/execute/async", script).await.unwrap()
@@ -220,7 +220,7 @@ impl Tab {
 
     pub(super) async fn set_dark(&self, is_dark: bool) {
         let scheme = if is_dark { "dark" } else { "light" };
-        // Colours change at once, not over a transition.
+        // Colours change at once, without a transition.
         let features = json!([
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"},
@@ -234,7 +234,7 @@ impl Tab {
         self.session.tell("Emulation.setTimezoneOverride", zone).await;
     }
 
-    /// Makes the browser ask for pages in these languages.
+    /// Sets the languages that the browser requests.
     pub(super) async fn set_languages(&self, languages: &str) {
         let agent = self.run("return navigator.userAgent").await;
         let agent = json!({"userAgent": agent, "acceptLanguage": languages});
@@ -248,7 +248,7 @@ impl Tab {
             .await;
     }
 
-    /// Keeps the browser from using files that it has stored.
+    /// Disables the browser's cache.
     pub(super) async fn forbid_cache(&self) {
         self.session.tell("Network.enable", json!({})).await;
         self.session
@@ -256,7 +256,7 @@ impl Tab {
             .await;
     }
 
-    /// Runs a script in each page before its own.
+    /// Runs a script in each page before the page's own.
     pub(super) async fn preload(&self, script: &str) {
         let source = json!({ "source": script });
         self.session
@@ -264,19 +264,19 @@ impl Tab {
             .await;
     }
 
-    /// Hides the bars of what scrolls.
+    /// Hides scrollbars.
     pub(super) async fn hide_scrollbars(&self) {
         self.session
             .tell("Emulation.setScrollbarsHidden", json!({"hidden": true}))
             .await;
     }
 
-    /// Saves a picture of the visible part of the page.
+    /// Saves a screenshot of the visible part of the page.
     pub(super) async fn screenshot(&self, file: &Path) {
         std::fs::write(file, self.session.screenshot().await).unwrap();
     }
 
-    /// Returns the errors that pages have caused since the last call. A page with an error status is none.
+    /// Returns the errors of pages since the last call. An error status of a page does not count.
     async fn complaints(&self) -> Vec<String> {
         let log = self.session.post("/se/log", json!({"type": "browser"})).await;
         let log = log.unwrap();

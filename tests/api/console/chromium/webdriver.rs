@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// Member of an element's JSON that has its id.
+/// Member of an element's JSON that contains its id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Command that failed.
@@ -21,13 +21,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Session of a browser. A session that a failed test leaves open ends with the driver.
+/// Session of a browser. The driver closes sessions that failed tests leave open.
 pub(super) struct Session {
     http: Client,
     url: String,
 }
 
-/// Element of the page that is open.
+/// Element of the current page.
 pub(super) struct Element<'s> {
     session: &'s Session,
     id: String,
@@ -104,7 +104,7 @@ impl Session {
         self.post("/goog/cdp/execute", command).await.unwrap()
     }
 
-    /// Returns a picture of the visible part of the page, as PNG.
+    /// Returns a PNG screenshot of the visible part of the page.
     pub(super) async fn screenshot(&self) -> Vec<u8> {
         let picture = self.get("/screenshot").await.unwrap();
         STANDARD.decode(picture.as_str().unwrap()).unwrap()
@@ -121,12 +121,12 @@ impl Element<'_> {
         self.session.get(&format!("/element/{}/{what}", self.id)).await
     }
 
-    /// Clicks, and waits for the page that follows.
+    /// Clicks, and waits for the next page.
     pub(super) async fn click(&self) {
         self.act("click", json!({})).await;
     }
 
-    /// Types a text in the place of what the field contains.
+    /// Replaces the content of the field.
     pub(super) async fn fill(&self, text: &str) {
         self.act("clear", json!({})).await;
         self.act("value", json!({ "text": text })).await;

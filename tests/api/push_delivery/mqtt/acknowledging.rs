@@ -1,4 +1,4 @@
-//! What devices say over MQTT.
+//! Acknowledgements over MQTT.
 
 use futures_util::future::join_all;
 use rumqttc::PubAckReason;
@@ -13,10 +13,10 @@ async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) 
     let (device, mut mqtt) = there.device("A").await;
     let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
-    mqtt.say(&push, "received").await;
-    // Twice is as good as once.
-    mqtt.say(&push, "received").await;
-    mqtt.say(&push, "opened").await;
+    mqtt.acknowledge(&push, "received").await;
+    // A repetition has no effect.
+    mqtt.acknowledge(&push, "received").await;
+    mqtt.acknowledge(&push, "opened").await;
     let body = json!({"push_id": push, "state": "failed", "detail": "no room"}).to_string();
     assert_eq!(mqtt.send(&body).await, PubAckReason::Success);
     let target = there
@@ -31,7 +31,7 @@ async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) 
     }
 }
 
-/// Whichever way a device says it: it ends the publishing.
+/// An acknowledgement over any channel ends the publishing.
 async fn what_was_acknowledged_comes_no_more(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
@@ -40,8 +40,8 @@ async fn what_was_acknowledged_comes_no_more(database: TestDatabase) {
     for _ in 0..2 {
         mqtt.push().await;
     }
-    device.say(&by_http, "received").await;
-    mqtt.say(&by_mqtt, "received").await;
+    device.acknowledge(&by_http, "received").await;
+    mqtt.acknowledge(&by_mqtt, "received").await;
     for push in [&by_http, &by_mqtt] {
         there
             .fixture
@@ -69,7 +69,7 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
         String::new(),
         "{".to_owned(),
         "\u{0}".to_owned(),
-        // More than the client library reads by itself.
+        // Deeper than the client library parses by itself.
         "[".repeat(20_000),
         json!({"push_id": push}).to_string(),
         json!({"push_id": push, "state": "delivered"}).to_string(),
@@ -78,16 +78,17 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
     for body in &wrong {
         mqtt.send(body).await;
     }
-    // Another device's push, and one that nobody has.
-    others_mqtt.say(&push, "applied").await;
-    mqtt.say("01a213d3-aaa7-7637-9634-e45716b63ffd", "applied").await;
+    // A push of another device, and a nonexistent push.
+    others_mqtt.acknowledge(&push, "applied").await;
+    mqtt.acknowledge("01a213d3-aaa7-7637-9634-e45716b63ffd", "applied")
+        .await;
     until(async || {
         there.fixture.metric(bad).await >= before[0] + 7.0
             && there.fixture.metric(refused).await >= before[1] + 2.0
     })
     .await;
     assert_eq!(there.fixture.target(&push, &device).await["state"], "delivered");
-    mqtt.say(&push, "opened").await;
+    mqtt.acknowledge(&push, "opened").await;
     there
         .fixture
         .target_once(&push, &device, |target| target["state"] == "opened")
@@ -95,7 +96,7 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
     assert!(other.poll(0).await.is_empty());
 }
 
-/// It is refused without a transaction each, and does not hold up another.
+/// The excess is refused without transactions, and does not delay other devices.
 async fn a_device_that_floods_is_refused_alone(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (_, flooding) = there.device("A").await;
@@ -108,7 +109,7 @@ async fn a_device_that_floods_is_refused_alone(database: TestDatabase) {
     for _ in 0..12 {
         join_all((0..50).map(|_| flooding.send(&unknown))).await;
     }
-    mqtt.say(&push, "applied").await;
+    mqtt.acknowledge(&push, "applied").await;
     there
         .fixture
         .target_once(&push, &device, |target| target["state"] == "applied")

@@ -1,4 +1,4 @@
-//! Pushes on their way to a device's MQTT client.
+//! Delivery of pushes to a device's MQTT client.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, Statement};
@@ -29,7 +29,7 @@ async fn a_push_reaches_the_device(database: TestDatabase) {
         (&target["channel"], &target["deliveries"]),
         (&json!("mqtt"), &json!(1))
     );
-    // Every channel shows the same, and none keeps it from another.
+    // Every channel delivers the same push, and none withholds it from another.
     assert_eq!(device.poll(30).await, [came.data]);
     let taken = there
         .fixture
@@ -50,13 +50,13 @@ async fn what_is_not_acknowledged_comes_again_the_same(database: TestDatabase) {
     there.fixture.app.set_clock(LATER);
     let again = mqtt.push().await;
     assert_eq!(again.data, first.data);
-    // Until the next one is due: 15 to 25 seconds.
+    // Until the next delivery is due: 15 to 25 seconds.
     assert!(again.expires_in.is_some_and(|seconds| seconds <= 25), "{again:?}");
     there
         .fixture
         .target_once(&push, &device, |target| target["deliveries"] == 2)
         .await;
-    assert_eq!(mqtt.came(), None, "once for each time that it was due");
+    assert_eq!(mqtt.try_next(), None, "once for each time that it was due");
 }
 
 async fn what_has_expired_comes_no_more(database: TestDatabase) {
@@ -79,7 +79,7 @@ async fn a_device_that_connects_later_gets_what_waits(database: TestDatabase) {
     let push = there.fixture.push(&[&device]).await;
     let nobody = r#"slipway_push_mqtt_publishes_total{outcome="nobody"}"#;
     until(async || there.fixture.metric(nobody).await >= 1.0).await;
-    // Nobody had subscribed, so nothing was delivered, and the push could still be withdrawn.
+    // There was no subscriber, so nothing was delivered, and the push could still be withdrawn.
     assert_eq!(there.fixture.target(&push, &device).await["state"], "queued");
     let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
     there.fixture.app.set_clock(LATER);
@@ -97,21 +97,21 @@ async fn what_is_withdrawn_does_not_come(database: TestDatabase) {
     assert_eq!(mqtt.push().await.push_id(), next);
 }
 
-/// The id that would be a wildcard, or more levels, were it not encoded.
+/// Covers ids that would be wildcards or several levels if they were not encoded.
 async fn every_id_has_a_topic_of_its_own(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let device = there.fixture.device("店/1+#").await;
     let mut mqtt = MqttDevice::connect(&there.broker, "%E5%BA%97%2F1%2B%23").await;
     let push = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), push);
-    mqtt.say(&push, "applied").await;
+    mqtt.acknowledge(&push, "applied").await;
     there
         .fixture
         .target_once(&push, &device, |target| target["state"] == "applied")
         .await;
 }
 
-/// Over each channel that the device listens on, and it can tell that it is the same.
+/// Each channel of the device delivers it, with the same id.
 async fn a_device_on_a_stream_too_gets_the_same(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
@@ -133,9 +133,9 @@ async fn a_disabled_tenant_gets_nothing(database: TestDatabase) {
         .patch(tenant, &json!({"enabled": false}))
         .await
         .expect(200);
-    mqtt.say(&push, "applied").await;
+    mqtt.acknowledge(&push, "applied").await;
     until(async || there.fixture.metric(refused).await > before).await;
-    // It is due meanwhile, and claimed, and not published.
+    // Meanwhile it is due and claimed, but not published.
     there.fixture.app.set_clock(LATER);
     until(async || is_claimed_until_later(&there.fixture.app.database).await).await;
     platform
@@ -147,7 +147,7 @@ async fn a_disabled_tenant_gets_nothing(database: TestDatabase) {
     assert_eq!(mqtt.push().await.push_id(), next);
 }
 
-/// Whether the one target has been claimed since the clock was set to [`LATER`].
+/// Returns true if the only target has been claimed since the clock was set to [`LATER`].
 async fn is_claimed_until_later(database: &TestDatabase) -> bool {
     let connection = sea_orm::Database::connect(&database.url).await.unwrap();
     let later: DateTime<Utc> = LATER.parse().unwrap();
@@ -159,21 +159,21 @@ async fn is_claimed_until_later(database: &TestDatabase) -> bool {
     connection.query_one_raw(claimed).await.unwrap().is_some()
 }
 
-/// Another node gets it when it is due again.
+/// Another node claims it when it is due again.
 async fn what_a_dead_node_had_claimed_comes_later(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let connections = mqtt.connections();
     there.lose_broker().await;
     let push = there.fixture.push(&[&device]).await;
-    // As a node does that dies then.
+    // Simulates a node that dies after claiming.
     let (now, next_due_at) = (NOW.parse().unwrap(), LATER.parse().unwrap());
     let claim = claim_due_for_mqtt(&there.fixture.app.database.db, now, |_, _| next_due_at, 10).await;
     assert_eq!(claim.unwrap().claimed.len(), 1);
     there.regain_broker(&mqtt, connections).await;
     let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
-    mqtt.say(&next, "received").await;
+    mqtt.acknowledge(&next, "received").await;
     there
         .fixture
         .target_once(&next, &device, |target| target["state"] == "received")

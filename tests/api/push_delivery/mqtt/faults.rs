@@ -1,4 +1,4 @@
-//! Brokers that go away, and come back without what they held.
+//! Brokers that fail, and restart without their state.
 
 use slipway::app;
 use slipway::clock::SystemClock;
@@ -15,7 +15,7 @@ async fn what_is_pushed_without_the_broker_comes_with_it(database: TestDatabase)
     let connections = mqtt.connections();
     there.lose_broker().await;
     let push = there.fixture.push(&[&device]).await;
-    // Other channels don't need it.
+    // Other channels do not need the broker.
     assert_eq!(device.events().await.push().await.push_id(), push);
     there.regain_broker(&mqtt, connections).await;
     there.fixture.app.set_clock(LATER);
@@ -34,7 +34,7 @@ async fn what_the_broker_lost_comes_again(database: TestDatabase) {
     there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.data, first.data);
     there.connection_is("connected").await;
-    mqtt.say(&push, "received").await;
+    mqtt.acknowledge(&push, "received").await;
     there
         .fixture
         .target_once(&push, &device, |target| target["state"] == "received")
@@ -51,7 +51,7 @@ async fn a_node_starts_without_its_broker(database: TestDatabase) {
     there.connection_is("connected").await;
 }
 
-/// What was published when the node was told to stop is written, with the broker or without.
+/// Pushes published before the stop are recorded, with or without the broker.
 async fn a_node_that_stops_ends_what_it_began(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;

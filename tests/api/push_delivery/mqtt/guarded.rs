@@ -1,4 +1,4 @@
-//! A broker with TLS, passwords, and the access rules that the docs show.
+//! A broker with TLS, passwords, and the access rules of the docs.
 
 use rumqttc::PubAckReason;
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn pushes_go_over_tls_with_credentials() {
     let (device, mut mqtt) = there.device("A").await;
     let push = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), push);
-    mqtt.say(&push, "applied").await;
+    mqtt.acknowledge(&push, "applied").await;
     there
         .fixture
         .target_once(&push, &device, |target| target["state"] == "applied")
@@ -36,7 +36,7 @@ async fn a_device_has_its_own_topics_alone() {
     assert_eq!(thief.send(&said).await, PubAckReason::NotAuthorized);
     there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
-    assert_eq!(thief.came(), None);
+    assert_eq!(thief.try_next(), None);
     assert_eq!(
         there.fixture.target(&push, &device).await["received_at"],
         json!(null)
@@ -61,7 +61,7 @@ async fn a_node_with_a_wrong_password_or_authority_does_without_the_broker() {
         .await;
     let device = fixture.device("A").await;
     fixture.push(&[&device]).await;
-    // By then each has tried.
+    // Both have tried by then.
     for refusal in ["not authorised", "tlsv1 alert"] {
         until(async || broker.log().contains(refusal)).await;
     }

@@ -1,4 +1,4 @@
-//! What devices say while a node cannot hear it: the broker keeps it.
+//! Acknowledgements while a node is disconnected: the broker keeps them.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use slipway_test_support::mosquitto::Mosquitto;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::proxy::{Endpoint, Mode, Proxy};
 
-/// A second acknowledgement, which nothing would make the device say again.
+/// The lost message is a second acknowledgement, which the device has no reason to repeat.
 async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabase) {
     let broker = Mosquitto::open();
     let address = Endpoint::Address(([127, 0, 0, 1], broker.port()).into());
@@ -28,25 +28,25 @@ async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabas
     let (device, mut mqtt) = there.device("A").await;
     let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
-    mqtt.say(&push, "received").await;
+    mqtt.acknowledge(&push, "received").await;
     let becomes = async |state: &str| {
         let is_so = |target: &serde_json::Value| target["state"] == state;
         there.fixture.target_once(&push, &device, is_so).await;
     };
     becomes("received").await;
-    // The broker hands it over, and it never arrives.
+    // The broker sends it, and it never arrives.
     proxy.set(Mode::Silent);
-    mqtt.say(&push, "opened").await;
+    mqtt.acknowledge(&push, "opened").await;
     proxy.set(Mode::Refuse);
     there.connection_is("disconnected").await;
-    mqtt.say(&push, "applied").await;
+    mqtt.acknowledge(&push, "applied").await;
     proxy.set(Mode::Open);
     becomes("applied").await;
     let target = there.fixture.target(&push, &device).await;
     assert!(target["opened_at"].is_string(), "{target}");
 }
 
-/// It leaves the broker for good, so that other nodes get everything.
+/// It ends its session at the broker, so that other nodes receive everything.
 async fn nothing_is_kept_for_a_node_that_was_told_to_stop(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (_, mqtt) = there.device("A").await;
@@ -83,16 +83,16 @@ async fn what_is_said_while_the_node_is_down_counts() {
     let push = make("/pushes", push_fields(&["A"])).await;
     let push = push["id"].as_str().unwrap();
     mqtt.push().await;
-    mqtt.say(push, "received").await;
+    mqtt.acknowledge(push, "received").await;
     let state = async |node: &Node| {
         let shown = node.get(&in_tenant(&format!("/pushes/{push}"))).await.expect(200);
         shown["targets"][0]["state"].clone()
     };
     until(async || state(&node).await == "received").await;
-    // Killed: it has no time to leave the broker.
+    // Killed, so it cannot end its session.
     let token = node.token.clone();
     drop(node);
-    mqtt.say(push, "applied").await;
+    mqtt.acknowledge(push, "applied").await;
     let mut node = Node::start_with(&database.url, &settings);
     node.token = token;
     until(async || state(&node).await == "applied").await;

@@ -21,9 +21,9 @@ struct MqttStage {
     fixture: Fixture,
 }
 
-/// What the clock is set to so that everything which waits for the first time is due again.
+/// Instant at which everything that waits for the first time is due again.
 const LATER: &str = "2026-03-02T02:00:20Z";
-/// When every push has expired.
+/// Instant at which every push has expired.
 const TOO_LATE: &str = "2026-03-02T02:10:01Z";
 
 impl MqttStage {
@@ -38,26 +38,27 @@ impl MqttStage {
         there
     }
 
-    /// A device that enrolled, and its connection to the broker.
+    /// Enrols a device, and connects it to the broker.
     async fn device(&self, id: &str) -> (Device, MqttDevice) {
         let device = self.fixture.device(id).await;
         (device, MqttDevice::connect(&self.broker, id).await)
     }
 
-    /// The broker crashes, and the node has noticed.
+    /// Crashes the broker, and waits until the node has noticed.
     async fn lose_broker(&self) {
         self.broker.stop();
         self.connection_is("disconnected").await;
     }
 
-    /// The broker is started again, and a device that had so many `connections` and the node are back.
+    /// Restarts the broker. Waits until the node and a device with this earlier number of `connections` have
+    /// reconnected.
     async fn regain_broker(&self, device: &MqttDevice, connections: u64) {
         self.broker.start_again();
         device.connected_after(connections).await;
         self.connection_is("connected").await;
     }
 
-    /// Waits until the node says so of its broker. It is ready whatever it says.
+    /// Waits until readiness reports this state of the broker. The node is ready in every state.
     async fn connection_is(&self, expected: &str) {
         until(async || {
             let ready = self.fixture.app.anyone().get("/readyz").await.expect(200);
@@ -68,7 +69,7 @@ impl MqttStage {
     }
 }
 
-/// Has a node use a broker.
+/// Sets the broker of a node.
 fn connect(config: &mut Config, broker: &Mosquitto) {
     config.mqtt.url = Some(broker.url().parse().unwrap());
     config.data_dir = broker.data_dir();

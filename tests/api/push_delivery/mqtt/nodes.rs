@@ -33,9 +33,9 @@ async fn a_push_is_published_by_one_node_alone() {
         came.len() == pushes.len() && came.values().all(|times| *times == 1),
         "{came:?}"
     );
-    // Each acknowledgement comes to either node, and both know it.
+    // Either node receives each acknowledgement, and both know it.
     for push in &pushes {
-        mqtt.say(push, "received").await;
+        mqtt.acknowledge(push, "received").await;
     }
     for push in &pushes {
         let target = there
@@ -53,7 +53,7 @@ async fn a_push_is_published_by_one_node_alone() {
     node.stop().await.unwrap();
 }
 
-/// One that cannot reach its broker claims nothing.
+/// A node without a connection to its broker claims nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_broker_leaves_the_publishing_to_another() {
     let there = MqttStage::set(TestDatabase::postgres().await).await;

@@ -1,4 +1,5 @@
-//! Every way back to the broker: until a push is published again and an acknowledgement of it counts.
+//! Recovery of the connection to the broker in every situation: a push must be published again, and its acknowledgement
+//! must count.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,13 +20,13 @@ use slipway_test_support::proxy::{Endpoint, Mode, Proxy};
 /// Tasks that only a node with a broker has.
 const TASKS: [&str; 3] = ["mqtt_acknowledgements", "mqtt_connection", "push_publisher"];
 
-/// A merchant whose first node has no broker; tests start others that have one.
+/// A merchant whose first node has no broker. Tests start other nodes with one.
 struct RecoveryStage {
     broker: Mosquitto,
     fixture: Fixture,
 }
 
-/// A node at the broker.
+/// A node with a connection to the broker.
 struct BrokerNode {
     running: slipway::app::Running,
     caller: Caller,
@@ -51,7 +52,7 @@ impl RecoveryStage {
         BrokerNode { running, caller }
     }
 
-    /// Every name that nodes have had at the broker.
+    /// Returns every client id that nodes have used at the broker.
     fn client_ids(&self) -> BTreeSet<String> {
         let log = self.broker.log();
         let names = log.lines().filter_map(|line| {
@@ -61,7 +62,7 @@ impl RecoveryStage {
         names.map(str::to_owned).collect()
     }
 
-    /// A push comes to the device, and its acknowledgements count.
+    /// Checks that a push reaches the device, and that its acknowledgements count.
     async fn serves(&self, node: &BrokerNode, device_id: &str) {
         node.connection_is("connected").await;
         let device = self.fixture.device(device_id).await;
@@ -69,7 +70,7 @@ impl RecoveryStage {
         let push = push_by(&node.caller, &[&device]).await;
         assert_eq!(mqtt.push().await.push_id(), push);
         for state in ["received", "opened", "applied"] {
-            mqtt.say(&push, state).await;
+            mqtt.acknowledge(&push, state).await;
             self.fixture
                 .target_once(&push, &device, |target| target["state"] == state)
                 .await;
@@ -83,7 +84,7 @@ impl BrokerNode {
     }
 }
 
-/// Between the node and the broker.
+/// Starts a proxy between a node and the broker.
 async fn proxy_of(broker: &Mosquitto) -> (Proxy, String) {
     let address = Endpoint::Address(([127, 0, 0, 1], broker.port()).into());
     let proxy = Proxy::start(Arc::new(Mutex::new(address))).await;
@@ -98,7 +99,7 @@ async fn a_node_that_stopped_while_its_broker_was_silent_resumes_its_session(dat
         .node(|config| config.mqtt.url = Some(url.parse().unwrap()))
         .await;
     there.serves(&node, "A").await;
-    // The broker hears no goodbye, and keeps the session.
+    // The broker receives no `DISCONNECT`, and keeps the session.
     proxy.set(Mode::Silent);
     node.running.stop().await.unwrap();
     let node = there.node(|_| {}).await;
@@ -114,7 +115,7 @@ async fn a_connection_that_was_cut_resumes_its_session_and_one_that_the_broker_l
     let node = there
         .node(|config| config.mqtt.url = Some(url.parse().unwrap()))
         .await;
-    // Whatever the node makes of connections that do not last.
+    // Short-lived connections must not affect the node.
     for device in ["A", "B", "C", "F", "G", "H"] {
         there.serves(&node, device).await;
         proxy.set(Mode::Refuse);
@@ -129,7 +130,7 @@ async fn a_connection_that_was_cut_resumes_its_session_and_one_that_the_broker_l
     node.running.stop().await.unwrap();
 }
 
-/// As after a machine was cloned: both have the same `node.id`, and so the same client id.
+/// As after cloning a machine: both have the same `node.id`, and so the same client id.
 async fn nodes_with_copies_of_one_data_directory_both_serve(database: TestDatabase) {
     let there = RecoveryStage::set(Mosquitto::open(), database).await;
     let first = there.node(|_| {}).await;
@@ -138,19 +139,19 @@ async fn nodes_with_copies_of_one_data_directory_both_serve(database: TestDataba
     let copy = there.broker.data_dir().with_extension("copy");
     copy_name(&original, &copy);
     let second = there.node(|config| config.data_dir.clone_from(&copy)).await;
-    // Mosquitto 2.0.11 ends the one connection without a word, each time.
+    // Mosquitto 2.0.11 always ends the old connection without a message.
     until(async || there.client_ids().len() == 2).await;
     there.serves(&second, "B").await;
     there.serves(&first, "C").await;
     first.running.stop().await.unwrap();
     there.serves(&second, "D").await;
     second.running.stop().await.unwrap();
-    // Each takeover ends a connection; they do not go on for ever.
+    // Each takeover ends a connection. Takeovers must stop.
     let takeovers = there.broker.log().matches("already connected").count();
     assert!((1..=10).contains(&takeovers), "{}", there.broker.log());
 }
 
-/// Each task is killed by its name, all of them together.
+/// Kills all the tasks by name, at the same time.
 async fn tasks_that_fail_are_restarted_and_serve_again(database: TestDatabase) {
     let there = RecoveryStage::set(Mosquitto::open(), database).await;
     let node = there.node(|_| {}).await;
@@ -223,13 +224,13 @@ async fn a_node_that_is_killed_and_started_again_publishes_and_hears() {
             .expect(201);
         let push = push["id"].as_str().unwrap();
         assert_eq!(mqtt.push().await.push_id(), push);
-        mqtt.say(push, "applied").await;
+        mqtt.acknowledge(push, "applied").await;
         until(async || {
             let shown = node.get(&in_tenant(&format!("/pushes/{push}"))).await.expect(200);
             shown["targets"][0]["state"] == "applied"
         })
         .await;
-        // Killed: it has no time to leave the broker.
+        // Killed, so it cannot end its session.
         let token = node.token.clone();
         drop(node);
         node = Node::start_with(&database.url, &settings);
