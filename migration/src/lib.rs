@@ -11,6 +11,8 @@ mod m0005_audit_objects;
 mod m0006_min_sdk_index;
 mod m0007_adoption;
 mod m0008_artifact_jobs;
+mod m0009_org_device_counts;
+mod m0010_push_senders;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -31,6 +33,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_min_sdk_index::MinSdkIndex),
             Box::new(m0007_adoption::Adoption),
             Box::new(m0008_artifact_jobs::ArtifactJobs),
+            Box::new(m0009_org_device_counts::OrgDeviceCounts),
+            Box::new(m0010_push_senders::PushSenders),
         ]
     }
 }

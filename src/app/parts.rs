@@ -14,7 +14,7 @@ use crate::services::artifact_parts::Artifacts;
 use crate::services::key_uses::KeyUses;
 use crate::services::{
     Authentication, CallLimits, DeviceAdmission, DeviceLimits, EnrolmentLimits, HeavyCalls, LoginAttempts,
-    LoginFailures, NewDevices, Permits, TokenLookups, Workload,
+    LoginFailures, NewDevices, Permits, RememberedSessions, TokenLookups, Workload,
 };
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
@@ -26,6 +26,7 @@ pub(super) fn authentication(config: &Config, keyring: &Keyring, key_uses: KeyUs
         failures: LoginFailures::new(),
         token_lookups: TokenLookups::new(config.invalid_tokens_per_source),
         key_uses: Arc::new(key_uses),
+        remembered_sessions: RememberedSessions::new(TimeDelta::seconds(i64::from(config.stale_after_s))),
     }
 }
 

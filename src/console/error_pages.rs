@@ -9,6 +9,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::format::Moment;
+use super::memory_view::MemoryView;
 use super::page_error::PageError;
 use super::response::{add_page_headers, html};
 use super::shell::Shell;
@@ -26,6 +27,8 @@ struct ErrorPage<'a> {
     is_unavailable: bool,
     /// Facts of the node that need no database.
     memory: Option<Memory>,
+    /// What memory has of the page, for a person whose session is known.
+    from_memory: Option<MemoryView>,
     request_id: String,
 }
 
@@ -68,7 +71,7 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     let mut shell = Shell::of_anyone(request, language_of(request), signed_in.as_ref());
     shell.title = shell.t.problem_title(problem.code()).to_owned();
     let is_unavailable = problem.code() == ProblemCode::Unavailable;
-    // Without the database nobody can be authenticated, so only numbers are shown.
+    // Anyone may see the numbers.
     let memory = is_unavailable.then(|| {
         let status = context(request).catalog().status();
         Memory {
@@ -78,7 +81,9 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
             synced_at: status.synced_at.map(Moment),
         }
     });
+    let person = signed_in.filter(|_| is_unavailable);
     let page = ErrorPage {
+        from_memory: person.and_then(|person| MemoryView::of(request, &shell, person.principal)),
         s: &shell,
         detail: problem.detail(),
         is_unavailable,
@@ -108,6 +113,7 @@ pub(super) fn failure_page(languages: &str, problem: &Problem) -> HttpResponse {
         detail: problem.detail(),
         is_unavailable: false,
         memory: None,
+        from_memory: None,
         request_id: String::new(),
     };
     let mut response = respond(problem, page);

@@ -18,6 +18,7 @@ mod form_view;
 mod format;
 mod fragment;
 mod input;
+mod memory_view;
 mod org_codes;
 mod page_error;
 mod pages;

@@ -17,7 +17,8 @@ use crate::http::path::FromPath;
 use crate::http::problem::Problem;
 use crate::http::request::{context, request_id};
 use crate::secrets::form_token;
-use crate::services::authentication::authenticate_cookie;
+use crate::services::authentication::{ConsolePrincipal, authenticate_cookie};
+use crate::services::explain::CatalogSource;
 use crate::services::{Caller, Context, ServiceError};
 use slipway_domain::access::{Action, Principal, Refusal, authorize_tenant, is_permitted};
 use slipway_domain::catalog::field::Invalid;
@@ -37,6 +38,8 @@ pub(super) struct Visit {
     /// Token for the forms of the page.
     pub(super) form_token: String,
     address: Option<IpAddr>,
+    /// Source of what the page may read.
+    pub(super) source: CatalogSource,
 }
 
 /// Person and token of a request, for the page of an error.
@@ -61,7 +64,10 @@ impl Visit {
         let ctx = context(&request);
         let cookie = session::session_of(&request).ok_or_else(|| PageError::sign_in(&request))?;
         let is_write = !request.method().is_safe();
-        let principal = match authenticate_cookie(&ctx, is_write, &cookie).await {
+        let ConsolePrincipal {
+            principal,
+            database_failure,
+        } = match authenticate_cookie(&ctx, is_write, &cookie).await {
             Err(ServiceError::Unauthenticated(_)) => return Err(PageError::sign_in(&request)),
             other => other?,
         };
@@ -71,7 +77,14 @@ impl Visit {
             principal: principal.clone(),
             form_token: form_token.clone(),
         });
+        let source = match database_failure {
+            None => CatalogSource::Database,
+            Some(_) if needs_no_database(&request) => CatalogSource::Memory,
+            // The page of the error shows what memory has.
+            Some(failure) => return Err(failure.into()),
+        };
         Ok(Self {
+            source,
             language: language_of(&request),
             address: client_address(&request),
             ctx,
@@ -162,6 +175,20 @@ impl Visit {
         let work = async move || work(ctx, caller).await;
         self.ctx.workload().heavy_calls.run(owner, work).await?
     }
+}
+
+/// Routes that a remembered session may use while the database is unavailable, because they read memory alone. Signing
+/// out ends the session in the memory of this node before it fails.
+const WITHOUT_DATABASE: [&str; 4] = [
+    "/console/help",
+    "/console/sign-out",
+    "/console/tenants/{tenant_id}/explain",
+    "/console/tenants/{tenant_id}/explain/request",
+];
+
+fn needs_no_database(request: &HttpRequest) -> bool {
+    let route = request.match_pattern();
+    route.is_some_and(|route| WITHOUT_DATABASE.contains(&route.as_str()))
 }
 
 pub(super) fn tenant_of(request: &HttpRequest, principal: &Principal) -> Option<TenantId> {

@@ -230,7 +230,7 @@ impl CatalogCache {
     }
 
     /// Returns all tenants ordered by number; `None` for those whose rows could not be read.
-    fn every_tenant(&self) -> Vec<(TenantId, Option<Arc<PublishedTenant>>)> {
+    pub fn every_tenant(&self) -> Vec<(TenantId, Option<Arc<PublishedTenant>>)> {
         let slots = self.slots.pin();
         let mut tenants: Vec<_> = slots
             .iter()

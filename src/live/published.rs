@@ -178,6 +178,10 @@ impl PublishedTenant {
         found.ok().map(|index| &*self.names[index].app)
     }
 
+    pub fn apps(&self) -> impl Iterator<Item = &PublishedApp> {
+        self.apps.values().map(|loaded| loaded.app.as_ref())
+    }
+
     pub fn device_key(&self, key: KeyId) -> Option<&LiveDeviceKey> {
         self.live_device_keys.iter().find(|own| own.id == key)
     }

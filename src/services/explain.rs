@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Caller, Context, ServiceError, apps};
+use super::{Caller, Context, ServiceError, apps, memory};
 use crate::live::{Lookup, compile_app};
 use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
@@ -22,6 +22,17 @@ pub struct Explanation {
     /// Time for which the check was explained.
     pub at: DateTime<Utc>,
     pub resources: Vec<ExplainedResource>,
+    /// Source of the catalog.
+    pub source: CatalogSource,
+}
+
+/// Source of the catalog that is explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogSource {
+    /// All releases in the database.
+    Database,
+    /// Effective releases in the memory of this node, which a check is answered from.
+    Memory,
 }
 
 /// Check to explain.
@@ -31,11 +42,12 @@ pub struct ExplainRequest<'a> {
     pub only: Option<&'a Identifier>,
     /// Time for which the check is explained; `None` = now.
     pub at: Option<DateTime<Utc>>,
+    pub source: CatalogSource,
 }
 
 /// Explains the answer to a check at a given time.
 ///
-/// Reads the database: drafts and paused releases also have verdicts, and nodes do not keep them in memory.
+/// The database has drafts and paused releases too, which nodes do not keep in memory.
 pub async fn explain_check(
     ctx: &Context,
     caller: &Caller,
@@ -43,6 +55,9 @@ pub async fn explain_check(
     app: &PackageName,
     mut request: ExplainRequest<'_>,
 ) -> Result<Explanation, ServiceError> {
+    if request.source == CatalogSource::Memory {
+        return explain_from_memory(ctx, caller, tenant, app, request);
+    }
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let reader = ctx.db().begin_read().await?;
     let rows = catalog_states::load_tenants(&reader, &[scope])
@@ -71,8 +86,41 @@ pub async fn explain_check(
     Ok(Explanation {
         revision: rows.revision,
         at: check_context.now,
+        source: CatalogSource::Database,
         resources: explain_selected(&compiled, &request.check, &check_context, |identifier| {
             request.only.is_none_or(|only| only.as_str() == identifier)
+        }),
+    })
+}
+
+fn explain_from_memory(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    request: ExplainRequest<'_>,
+) -> Result<Explanation, ServiceError> {
+    let served = memory::find_tenant(ctx, caller, tenant)?;
+    let found = served
+        .app(app.as_str())
+        .filter(|found| found.package_name == *app);
+    let found = found.ok_or(ServiceError::NotFound("app"))?;
+    let ExplainRequest {
+        mut check, only, at, ..
+    } = request;
+    check.complete_memberships(&served.directory);
+    let now = ctx.now();
+    let check_context = CheckContext {
+        now: at.unwrap_or(now),
+        offers_enabled: served.tenant.offers_enabled,
+        stale: ctx.catalog().stale_for(now).is_some(),
+    };
+    Ok(Explanation {
+        revision: served.revision.clone(),
+        at: check_context.now,
+        source: CatalogSource::Memory,
+        resources: explain_selected(found, &check, &check_context, |identifier| {
+            only.is_none_or(|only| only.as_str() == identifier)
         }),
     })
 }

@@ -1,20 +1,35 @@
-//! Org directory of a tenant, read and replaced as a whole.
+//! Org directory of a tenant, read and replaced as a whole, and the numbers of devices in its nodes.
 
 use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange, OrgDirectoryDifference};
 use super::error::require_valid;
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
-use slipway_domain::access::Action;
+use crate::storage::{ReadTx, org_device_counts};
+use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::node_devices::NodeDevices;
 use slipway_domain::catalog::org::{OrgCode, OrgNode, check_directory};
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Maximum number of differing nodes per side in an audit event. The counts are always complete.
 const AUDITED_NODES: usize = 1_000;
 /// Entity tag of a directory that was never written.
 const NO_DIRECTORY: &str = "none";
+
+/// Numbers of devices at and below an org node and its children, as last counted.
+pub struct OrgDevices<Children> {
+    /// `None` before the first count.
+    pub counted_at: Option<DateTime<Utc>>,
+    /// Number of the node itself.
+    pub devices: u64,
+    /// Children without devices are absent.
+    pub children: Children,
+}
 
 /// Returns the directory as text; an empty one if none was written.
 pub async fn get_text(
@@ -28,6 +43,49 @@ pub async fn get_text(
         nodes: "[]".to_owned(),
         etag: NO_DIRECTORY.to_owned(),
     }))
+}
+
+/// Lists the numbers of devices of a node's children, by code. The empty path stands for the tenant.
+///
+/// The hourly count of [`super::adoption`] writes the numbers, so that the cost of a read does not grow with devices.
+pub async fn list_devices(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    path: &[String],
+    page: &PageRequest,
+) -> Result<OrgDevices<Page<NodeDevices>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
+    let reader = ctx.db().begin_read().await?;
+    let children = org_device_counts::list_children(&reader, scope, path, page).await?;
+    devices_of(&reader, scope, path, children).await
+}
+
+/// Returns the numbers of devices of these children of a node.
+pub async fn count_devices(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    path: &[String],
+    codes: &[String],
+) -> Result<OrgDevices<Vec<NodeDevices>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
+    let reader = ctx.db().begin_read().await?;
+    let children = org_device_counts::find_children(&reader, scope, path, codes).await?;
+    devices_of(&reader, scope, path, children).await
+}
+
+async fn devices_of<Children>(
+    reader: &ReadTx,
+    scope: TenantScope,
+    path: &[String],
+    children: Children,
+) -> Result<OrgDevices<Children>, ServiceError> {
+    Ok(OrgDevices {
+        counted_at: org_device_counts::counted_at(reader, scope).await?,
+        devices: org_device_counts::find(reader, scope, path).await?,
+        children,
+    })
 }
 
 pub async fn replace(

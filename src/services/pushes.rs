@@ -161,6 +161,7 @@ async fn accept(
     let push = Push {
         id: random::id::<PushId>(),
         origin: sender.actor.key.clone(),
+        sender_name: Some(sender.actor.name.clone()),
         created_at: now,
         expires_at: now + ctx.push_delivery().lifetimes().of(&request.content.action),
         context: request.context.clone(),

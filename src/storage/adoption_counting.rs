@@ -1,4 +1,4 @@
-//! Counts of devices by version, in steps that are bounded regardless of the number of devices.
+//! Counts of devices by version and by org place, in steps that are bounded regardless of the number of devices.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::prelude::Uuid;
@@ -8,10 +8,11 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
-use super::entity::{adoption_count, device_install, tenant};
+use super::entity::{adoption_count, device, device_install, tenant};
 use super::row::Row;
 use super::{Backend, Db, ReadTx, Reader, StorageError};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::device::OrgInfo;
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::instant::in_micros;
@@ -68,6 +69,71 @@ pub async fn count_step(
     });
     Ok(CountedStep {
         counts: count_by_version(&reader, scope, step.filter(Column::SeenAt.gte(since))).await?,
+        last_device,
+    })
+}
+
+/// Devices with the same places in one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceCount {
+    pub places: Option<OrgInfo>,
+    pub devices: u64,
+}
+
+/// Counts of devices by place in one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceStep {
+    pub counts: Vec<PlaceCount>,
+    /// Last device of the step; `None` after the last step.
+    pub last_device: Option<String>,
+}
+
+/// Counts the next `devices` devices, ordered by id, by their org places.
+pub async fn count_places(
+    db: &Db,
+    scope: TenantScope,
+    after: Option<&str>,
+    devices: u64,
+) -> Result<PlaceStep, StorageError> {
+    use device::Column;
+    let reader = begin_step(db).await?;
+    let rest = device::Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .apply_if(after, |rows, after| rows.filter(Column::DeviceId.gt(after)));
+    let last_device: Option<String> = rest
+        .clone()
+        .select_only()
+        .column(Column::DeviceId)
+        .order_by_asc(Column::DeviceId)
+        .limit(1)
+        .offset(devices.saturating_sub(1))
+        .into_tuple()
+        .one(reader.connection())
+        .await?;
+    let counts: Vec<(Option<String>, i64)> = rest
+        .apply_if(last_device.as_deref(), |rows, last| {
+            rows.filter(Column::DeviceId.lte(last))
+        })
+        .select_only()
+        .column(Column::OrgInfo)
+        .column_as(Column::DeviceId.count(), "devices")
+        .group_by(Column::OrgInfo)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of("devices", scope.tenant());
+    let read = |(places, devices): (Option<String>, i64)| {
+        let places = places.as_deref().map(serde_json::from_str).transpose();
+        Ok(PlaceCount {
+            places: row.column("org_info", places)?,
+            devices: row.column("device_id", u64::try_from(devices))?,
+        })
+    };
+    Ok(PlaceStep {
+        counts: counts
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, StorageError>>()?,
         last_device,
     })
 }
@@ -149,15 +215,36 @@ pub async fn list_due(
     numbers.into_iter().map(scope).collect()
 }
 
-/// Records that the devices of a tenant have been counted.
+/// Records that the devices of a tenant have been counted by version.
 pub async fn record_count(db: &Db, scope: TenantScope, now: DateTime<Utc>) -> Result<(), StorageError> {
+    let counted = [adoption_count::Column::CountedAt];
+    record(db, scope, now, None, &counted).await
+}
+
+/// Records that the devices of a tenant have been counted by version and by org node.
+pub async fn record_node_count(db: &Db, scope: TenantScope, now: DateTime<Utc>) -> Result<(), StorageError> {
+    let counted = [
+        adoption_count::Column::CountedAt,
+        adoption_count::Column::NodesCountedAt,
+    ];
+    record(db, scope, now, Some(in_micros(now)), &counted).await
+}
+
+async fn record(
+    db: &Db,
+    scope: TenantScope,
+    now: DateTime<Utc>,
+    nodes_counted_at: Option<DateTime<Utc>>,
+    counted: &[adoption_count::Column],
+) -> Result<(), StorageError> {
     use adoption_count::{Column, Entity, Model};
     let row = Model {
         tenant_id: scope.tenant().get(),
         counted_at: in_micros(now),
+        nodes_counted_at,
     };
     let overwrite = OnConflict::column(Column::TenantId)
-        .update_column(Column::CountedAt)
+        .update_columns(counted.iter().copied())
         .to_owned();
     let write = db.begin_single_write().await?;
     Entity::insert(row.into_active_model())

@@ -67,6 +67,7 @@ pub mod idempotency;
 pub mod key_usage;
 pub mod leases;
 pub mod nodes;
+pub mod org_device_counts;
 pub mod org_directories;
 pub mod pins;
 pub mod push_recipients;

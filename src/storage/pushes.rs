@@ -167,6 +167,7 @@ fn write(scope: TenantScope, push: &Push) -> Model {
         tenant_id: scope.tenant().get(),
         id: push.id.uuid(),
         origin: push.origin.clone(),
+        sender_name: push.sender_name.clone(),
         trace_id: content.trace_id.as_ref().map(ToString::to_string),
         action: content.action.to_string(),
         app_id: content.app_id.to_string(),
@@ -184,6 +185,7 @@ fn read(model: Model) -> Result<Push, StorageError> {
     Ok(Push {
         id: PushId::from_uuid(model.id),
         origin: model.origin,
+        sender_name: model.sender_name,
         content: PushContent {
             action: row.column("action", PushAction::parse(model.action))?,
             app_id: row.column("app_id", MiniAppId::parse(model.app_id))?,

@@ -19,7 +19,7 @@ use super::{StorageError, nodes};
 /// victim of such a deadlock.
 const PROBE_TIMEOUTS_SQL: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
 /// Tables in locking order. They are listed because other programs may have tables in the same schema.
-const TABLES: [&str; 33] = [
+const TABLES: [&str; 34] = [
     "adoption_counts",
     "adoption_days",
     "api_tokens",
@@ -40,6 +40,7 @@ const TABLES: [&str; 33] = [
     "idempotency_records",
     "leases",
     "nodes",
+    "org_device_counts",
     "org_directories",
     "package_names",
     "pins",

@@ -3,8 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::console::Browser;
 use super::harness::{
-    Answer, CHUKU, Merchant, PACKAGE, TENANT, TestApp, app_fields, in_app, in_tenant, path_of, release_fields,
+    ADMIN, Answer, CHUKU, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, app_fields, in_app, in_tenant,
+    path_of, release_fields,
 };
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -65,6 +67,40 @@ async fn every_change_of_the_catalog_leaves_one_entry(database: TestDatabase) {
     let entry = expect_entry(&merchant, &replaced, "org_directory.replace").await;
     assert_eq!(entry["before"]["node_count"], 0);
     assert_eq!(entry["after"]["node_count"], 1);
+}
+
+async fn a_release_is_audited_with_its_targeting_in_words(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let own = json!({"org_scopes": [{"l1Code": "HM"}], "rollout": {"percent": 5, "unit": "l3"}});
+    let release = merchant.published_with(CHUKU, 1, own).await;
+    let rollout = format!("{}/rollout", path_of(&release));
+    let raised = merchant.admin.put(&rollout, &json!({"percent": 20})).await;
+    let entry = expect_entry(&merchant, &raised, "release.set_rollout").await;
+    assert_eq!(entry["targeting_before"], "HM, 5% of stores");
+    assert_eq!(entry["targeting_after"], "HM, 20% of stores");
+    let events = merchant.audit().await;
+    let app_made = events.iter().find(|event| event["action"] == "app.create");
+    assert!(app_made.unwrap().get("targeting_after").is_none());
+
+    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    let audit = format!("/console/tenants/{TENANT}/audit");
+    let row = |before: &str, after: &str| {
+        format!("<td class=\"value\">{before}</td><td class=\"value\">{after}</td>")
+    };
+    let page = browser.get(&audit).await.text;
+    assert!(
+        page.contains(&row("HM, 5% of stores", "HM, 20% of stores")),
+        "{page}"
+    );
+    browser.headers = vec![("accept-language".to_owned(), "zh".to_owned())];
+    let page = browser.get(&audit).await.text;
+    assert!(page.contains(&row("HM，5% 的门店", "HM，20% 的门店")), "{page}");
+    let csv = browser.get(&format!("{audit}.csv")).await.text;
+    assert!(
+        csv.contains("\"HM, 5% of stores\",\"HM, 20% of stores\""),
+        "{csv}"
+    );
 }
 
 async fn every_change_of_people_and_keys_leaves_one_entry(database: TestDatabase) {
@@ -232,6 +268,7 @@ async fn expect_entry(merchant: &Merchant, written: &Answer, action: &str) -> Va
 }
 
 on_both_databases!(
+    a_release_is_audited_with_its_targeting_in_words,
     every_change_of_the_catalog_leaves_one_entry,
     every_change_of_people_and_keys_leaves_one_entry,
     an_entry_says_who_when_and_in_which_request,

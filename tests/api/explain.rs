@@ -55,6 +55,42 @@ async fn every_release_has_a_verdict_and_the_rule_that_decided_it(database: Test
     assert!(releases(resource).all(|release| !release["detail"].as_str().unwrap().is_empty()));
 }
 
+async fn a_detail_names_the_condition_in_the_words_of_the_release(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let rules = json!([{"name": "ram", "op": "ge", "value": 4}]);
+    let conditions = [
+        json!({"org_scopes": [{"l1Code": "HM"}], "org_exclusions": [{"l1Code": "HM", "l2Code": "HM-BJ"}]}),
+        json!({"device_types": ["10013", "10014"]}),
+        json!({"host_version_min": 120}),
+        json!({"attribute_rules": rules}),
+        json!({"rollout": {"percent": 0, "unit": "l3"}}),
+        json!({"rollout": {"percent": 0.01, "unit": "l3"}, "device_ids": ["PDA007"]}),
+        json!({"ends_at": "2026-03-01T00:00:00Z"}),
+    ];
+    for (number, condition) in (1..).zip(conditions) {
+        merchant.published_with(CHUKU, number, condition).await;
+    }
+    let own = json!({"device_type": "10015", "attributes": {"ram": 2},
+        "org_info": {"l1Code": "HM", "l2Code": "HM-BJ", "l3Code": "8007"}});
+    let explained = explain(&merchant, own).await;
+    let details: Vec<_> = releases(&explained["resources"][0])
+        .map(|release| release["detail"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        details,
+        [
+            "the release is offered until 2026-03-01T00:00:00Z; now is 2026-03-02T02:00:00Z",
+            "the release is for 0.01% of stores and 1 listed devices; the device is not among them",
+            "the release is for no device; the device is not among them",
+            "the release is for devices on which ram ≥ 4; ram was sent as \"2\"",
+            "the release is for host version 120 or newer; the host app's version is 50",
+            "the release is for types 10013 or 10014; the device has type 10015",
+            "the release is for HM except HM-BJ; the device is elsewhere",
+        ]
+    );
+}
+
 async fn explain_names_the_state_of_the_catalog_that_a_check_names(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
@@ -224,6 +260,7 @@ fn device(number: usize) -> Value {
 }
 
 on_both_databases!(
+    a_detail_names_the_condition_in_the_words_of_the_release,
     every_release_has_a_verdict_and_the_rule_that_decided_it,
     explain_names_the_state_of_the_catalog_that_a_check_names,
     explain_can_look_at_another_instant,

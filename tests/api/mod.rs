@@ -44,6 +44,7 @@ mod login_limits;
 mod null_fields;
 mod openapi;
 mod operations;
+mod org_devices;
 mod org_directory;
 mod overload;
 mod people_and_keys;

@@ -299,6 +299,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
             json!({"nodes": [{"path": ["HM", format!("HM-{number}")]}]}),
         ),
         get("get_org_directory", &format!("{tenant}/org-directory")),
+        get("list_org_devices", &format!("{tenant}/org-directory/devices")),
         post(
             "create_app",
             &format!("{tenant}/apps"),

@@ -106,6 +106,7 @@ async fn publishing_twice_changes_nothing(database: TestDatabase) {
         shown.contains(PACKAGE) && shown.contains(&sha256(&bytes)),
         "{shown}"
     );
+    assert!(shown.contains("for: HM/HM-SH, 5% of stores\n"), "{shown}");
     let release = fixture.releases().await.remove(0);
     let expected = json!({
         "state": "published", "origin": "artifact", "artifact": sha256(&bytes), "version_code": 240,

@@ -54,6 +54,7 @@ fn push(trace_id: Option<&str>, minutes: i64) -> Push {
     Push {
         id: slipway::random::id::<PushId>(),
         origin: "token:1".to_owned(),
+        sender_name: Some("ci".to_owned()),
         content: PushContent {
             action: PushAction::parse("preview").unwrap(),
             app_id: MiniAppId::parse("111").unwrap(),

@@ -21,5 +21,6 @@ pub use layout::{
 };
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
 pub use rules::{
-    ExplainedRelease, ExplainedResource, Offer, Rule, Verdict, decide, explain, explain_selected,
+    ExplainedRelease, ExplainedResource, Offer, ReleaseSummary, ResourceSummary, Rule, Verdict, decide,
+    explain, explain_selected, summarize,
 };

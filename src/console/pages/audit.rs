@@ -15,6 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::requests::{self, AuditQuery};
 use crate::services::{list_audit, list_platform_audit};
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
+use slipway_domain::catalog::audit_words::AuditedTargeting;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::page::{Page, PageRequest};
 
@@ -48,7 +49,8 @@ pub(super) fn rows_of(shell: &Shell, base: &str, events: Vec<AuditEvent>) -> Vec
 }
 
 impl EventRow {
-    fn of(_: &Shell, base: &str, event: AuditEvent) -> Self {
+    fn of(shell: &Shell, base: &str, event: AuditEvent) -> Self {
+        let targeting = event.targeting_in_words(shell.language);
         let (before, after) = (object_of(event.before), object_of(event.after));
         let href = href(base, &event.object_type, &event.object_id, &after, &before);
         Self {
@@ -57,7 +59,10 @@ impl EventRow {
             action: event.action,
             object: object_name(&event.object_type, &event.object_id, &after, &before),
             href,
-            changes: changes(&before, &after),
+            changes: targeting_change(shell, targeting)
+                .into_iter()
+                .chain(changes(&before, &after))
+                .collect(),
         }
     }
 }
@@ -115,6 +120,17 @@ fn href(
         "tenant" => Some(format!("/console/tenants/{}", segment(id))),
         _ => None,
     }
+}
+
+/// Returns the change of a release's targeting in words.
+fn targeting_change(shell: &Shell, targeting: AuditedTargeting) -> Option<ChangeRow> {
+    let AuditedTargeting { before, after } = targeting;
+    let text = |state: Option<String>| state.as_deref().map_or_else(|| "—".to_owned(), shortened);
+    (before != after).then(|| ChangeRow {
+        field: shell.t.targeting.to_owned(),
+        before: text(before),
+        after: text(after),
+    })
 }
 
 /// Returns the members that differ. Of an object that was created or deleted, those with a value.

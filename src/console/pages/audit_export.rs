@@ -16,6 +16,7 @@ use crate::services::{list_audit, list_platform_audit};
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::page::PageRequest;
 
 /// Number of events that an export reads at once.
@@ -129,6 +130,8 @@ fn csv_of(events: &[AuditEvent], has_head: bool) -> Result<Vec<u8>, PageError> {
             "object_id",
             "before",
             "after",
+            "targeting_before",
+            "targeting_after",
             "request_id",
         ])?;
     }
@@ -138,6 +141,7 @@ fn csv_of(events: &[AuditEvent], has_head: bool) -> Result<Vec<u8>, PageError> {
             .unwrap_or_default()
     };
     for event in events {
+        let targeting = event.targeting_in_words(Language::English);
         table.row(&[
             &event.at.to_rfc3339_opts(SecondsFormat::Micros, true),
             &event.actor_key,
@@ -147,6 +151,8 @@ fn csv_of(events: &[AuditEvent], has_head: bool) -> Result<Vec<u8>, PageError> {
             &event.object_id,
             &json(&event.before),
             &json(&event.after),
+            &targeting.before.unwrap_or_default(),
+            &targeting.after.unwrap_or_default(),
             event.request_id.as_deref().unwrap_or_default(),
         ])?;
     }

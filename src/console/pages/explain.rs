@@ -18,7 +18,7 @@ use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::authentication::find_app_key;
-use crate::services::explain::Explanation;
+use crate::services::explain::{CatalogSource, Explanation};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -36,7 +36,7 @@ const MAX_RELEASES: usize = 50;
 const JSON_FIELDS: [&str; 3] = ["old_versions", "org_info", "attributes"];
 
 /// Fields of a check, as the device sends them.
-pub(super) const CHECK: Form = Form {
+pub(in crate::console) const CHECK: Form = Form {
     key: "check",
     submit: |t| t.why,
     explanation: None,
@@ -70,6 +70,8 @@ pub(super) struct ExplanationView {
     pub(super) revision: String,
     pub(super) at: Moment,
     pub(super) resources: Vec<ResourceView>,
+    /// The explanation is of the memory of this node.
+    pub(super) is_from_memory: bool,
 }
 
 pub(super) struct ResourceView {
@@ -97,6 +99,7 @@ impl ExplanationView {
         Self {
             revision: explanation.revision.to_string(),
             at: Moment(explanation.at),
+            is_from_memory: explanation.source == CatalogSource::Memory,
             resources: resources
                 .map(|resource| ResourceView::of(visit, &app, resource))
                 .collect(),
@@ -150,6 +153,8 @@ struct ExplainPage<'a> {
     check: FormView,
     signature: Option<SignatureView>,
     explanation: Option<ExplanationView>,
+    /// The database does not answer.
+    is_from_memory: bool,
 }
 
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -178,6 +183,7 @@ fn render(
         check: forms.form(&CHECK, &base),
         signature,
         explanation,
+        is_from_memory: visit.source == CatalogSource::Memory,
         s: &shell,
     };
     html(status, &page)
@@ -213,9 +219,9 @@ pub(super) async fn explain_form(form: &Submission, tenant: TenantId) -> Result<
 }
 
 async fn explain(visit: &Visit, path: AppPath, body: Value) -> Result<ExplanationView, Problem> {
-    let (of, text) = (path.clone(), body.to_string());
+    let (of, text, source) = (path.clone(), body.to_string(), visit.source);
     let explanation = visit
-        .run_heavy(async move |ctx, caller| requests::explain(&ctx, &caller, &of, &text).await)
+        .run_heavy(async move |ctx, caller| requests::explain(&ctx, &caller, &of, &text, source).await)
         .await?;
     Ok(ExplanationView::of(visit, &path, explanation))
 }

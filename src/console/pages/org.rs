@@ -1,6 +1,6 @@
 //! Org directory: one level of the tree at a time, and the whole as CSV.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::devices::{by_line, csv_problem};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
+use crate::console::format::{Moment, count};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
@@ -20,7 +21,8 @@ use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
-use crate::services::{ServiceError, org_directory};
+use crate::services::ServiceError;
+use crate::services::org_directory::{self, OrgDevices};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{LEVELS, OrgCode, OrgNode};
@@ -49,19 +51,33 @@ struct OrgPage<'a> {
     total: usize,
     nodes: Vec<NodeRow>,
     next: Option<String>,
-    devices: Option<String>,
+    /// List of the devices of this node.
+    devices: String,
+    /// Number of devices of this node; `None` before the first count.
+    counted: Option<Counted>,
     form: Option<FormView>,
+}
+
+struct Counted {
+    devices: String,
+    at: Moment,
 }
 
 struct NodeRow {
     /// Absent if nothing is below the node.
     href: Option<String>,
+    /// List of the devices of the node.
     devices: String,
+    /// Number of devices at and below the node; `None` before the first count.
+    count: Option<String>,
     code: String,
     name: String,
     time_zone: String,
     below: usize,
 }
+
+/// Child of the shown node: its code, the node itself unless it is implied, and the number of nodes below.
+type Child<'a> = (&'a String, &'a (Option<OrgNode>, usize));
 
 /// Level of the tree below a path.
 struct Level {
@@ -128,26 +144,60 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         let query = [("path", at.as_str()), ("after", code.as_str())];
         format!("{base}?{}", query_of(&query))
     });
+    let counts = count_devices(visit, tenant_id, &path, &shown).await?;
     let shell = Shell::of(visit, visit.texts().org);
     let form = shell
         .forms(attempt)
         .form(&IMPORT, &base)
         .etag(&level.etag)
         .behind(shell.t.replace_org);
+    let devices = if path.is_empty() {
+        format!("{tenant}/devices")
+    } else {
+        format!("{tenant}/devices?{}", query_of(&[("org", &at)]))
+    };
     let page = OrgPage {
         path: trail(&base, &path),
         total: level.total,
         nodes: shown
             .into_iter()
-            .map(|(code, (node, below))| row(&tenant, &path, code, node.as_ref(), *below))
+            .map(|(code, (node, below))| NodeRow {
+                count: counts
+                    .counted_at
+                    .map(|_| count(counts.children.get(code).copied().unwrap_or(0))),
+                ..row(&tenant, &path, code, node.as_ref(), *below)
+            })
             .collect(),
         next,
-        devices: (!path.is_empty()).then(|| format!("{tenant}/devices?{}", query_of(&[("org", &at)]))),
+        devices,
+        counted: counts.counted_at.map(|at| Counted {
+            devices: count(counts.devices),
+            at: Moment(at),
+        }),
         form: visit.may(Action::WriteOrgDirectory).then_some(form),
         base,
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+/// Reads the numbers of devices of the shown children, by code.
+async fn count_devices(
+    visit: &Visit,
+    tenant: TenantId,
+    path: &[String],
+    shown: &[Child<'_>],
+) -> Result<OrgDevices<HashMap<String, u64>>, PageError> {
+    let codes: Vec<_> = shown.iter().map(|(code, _)| (*code).clone()).collect();
+    let caller = visit.caller(false);
+    let found = org_directory::count_devices(&visit.ctx, &caller, tenant, path, &codes).await?;
+    let children = found.children.into_iter();
+    let by_code = children.filter_map(|mut node| Some((node.path.pop()?, node.devices)));
+    Ok(OrgDevices {
+        counted_at: found.counted_at,
+        devices: found.devices,
+        children: by_code.collect(),
+    })
 }
 
 fn query_of(pairs: &[(&str, &str)]) -> String {
@@ -172,6 +222,7 @@ fn row(tenant: &str, path: &[String], code: &str, node: Option<&OrgNode>, below:
     NodeRow {
         href: (below > 0).then(|| format!("{tenant}/org?{}", query_of(&[("path", &own)]))),
         devices: format!("{tenant}/devices?{}", query_of(&[("org", &own)])),
+        count: None,
         code: code.to_owned(),
         name: text(node.and_then(|node| node.name.as_ref()).map(ToString::to_string)),
         time_zone: text(node.and_then(|node| node.time_zone).map(|zone| zone.to_string())),

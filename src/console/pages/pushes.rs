@@ -22,7 +22,7 @@ use crate::services::RequiredPermission;
 use crate::services::pushes::{self, PushWithCounts, PushWithTargets};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
-use slipway_domain::catalog::push::{Channel, TargetRecord, TargetState};
+use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
 /// Query parameter of a stream: entity tag of the state that its page shows.
@@ -78,6 +78,7 @@ struct PushRow {
     action: String,
     app_id: String,
     trace_id: String,
+    sender: String,
     created_at: Moment,
     counts: Vec<StateCount>,
 }
@@ -99,10 +100,16 @@ impl PushRow {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            sender: sender_of(&found.push),
             created_at: Moment(found.push.created_at),
             counts: counts_of(shell, &found.targets),
         }
     }
+}
+
+/// Names the sender as it was called when it sent the push, so that a deleted one stays readable.
+fn sender_of(push: &Push) -> String {
+    push.sender_name.clone().unwrap_or_else(|| push.origin.clone())
 }
 
 fn counts_of(shell: &Shell, counts: &BTreeMap<TargetState, u64>) -> Vec<StateCount> {
@@ -183,6 +190,7 @@ async fn try_send(form: &Submission, tenant: TenantId) -> Result<String, Problem
 struct PushPage<'a> {
     s: &'a Shell,
     push: &'a PushWithTargets,
+    sender: String,
     created_at: Moment,
     expires_at: Moment,
     counts: Vec<StateCount>,
@@ -247,6 +255,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .any(|target| target.state == TargetState::Queued);
     let form = shell.forms(attempt).form(&WITHDRAW, format!("{base}/withdraw"));
     let page = PushPage {
+        sender: sender_of(&found.push),
         created_at: Moment(found.push.created_at),
         expires_at: Moment(found.push.expires_at),
         counts: counts_of(&shell, &states_of(&found.targets)),

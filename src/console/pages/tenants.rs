@@ -58,16 +58,16 @@ const SETTINGS: Form = Form {
     ],
 };
 
-pub(super) struct TenantRow {
-    pub(super) href: String,
-    pub(super) id: i64,
-    pub(super) name: String,
-    pub(super) status: &'static str,
-    pub(super) is_on: bool,
+pub(in crate::console) struct TenantRow {
+    pub(in crate::console) href: String,
+    pub(in crate::console) id: i64,
+    pub(in crate::console) name: String,
+    pub(in crate::console) status: &'static str,
+    pub(in crate::console) is_on: bool,
 }
 
 impl TenantRow {
-    pub(super) fn of(tenant: &Tenant, t: &Texts) -> Self {
+    pub(in crate::console) fn of(tenant: &Tenant, t: &Texts) -> Self {
         Self {
             href: format!("/console/tenants/{}", tenant.id),
             id: tenant.id.get(),

@@ -16,6 +16,7 @@ use crate::services::{list_audit as list, list_platform_audit as list_platform};
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::page::PageRequest;
 
 #[derive(Serialize, ToSchema)]
@@ -39,13 +40,24 @@ pub(super) struct AuditEventResponse {
     /// Object after the change; absent if it was deleted.
     #[schema(value_type = Option<Object>)]
     after: Option<JsonText>,
+    /// Targeting of a release before the change, in words. Absent for other objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "HM except HM-BJ, type 10013, 5% of stores")]
+    targeting_before: Option<String>,
+    /// Targeting of a release after the change, in words. Absent for other objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "HM except HM-BJ, type 10013, 20% of stores")]
+    targeting_after: Option<String>,
     /// `X-Request-Id` of the request.
     request_id: Option<String>,
 }
 
 impl From<AuditEvent> for AuditEventResponse {
     fn from(event: AuditEvent) -> Self {
+        let targeting = event.targeting_in_words(Language::English);
         Self {
+            targeting_before: targeting.before,
+            targeting_after: targeting.after,
             id: event.id.to_string(),
             at: event.at,
             actor: event.actor_key,

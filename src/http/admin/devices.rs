@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::device_fields::ImportDevicesRequest;
-use super::org_directory::read_path;
+use super::org_directory::read_joined_path;
 use super::rule_fields::OrgScopeFields;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
@@ -178,7 +178,7 @@ fn read_bool(text: String) -> Result<bool, Invalid> {
 }
 
 fn read_org(text: String) -> Result<OrgScope, Invalid> {
-    let path = read_path(text.split('/').map(str::to_owned).collect())?;
+    let path = read_joined_path(text)?;
     let codes: Vec<_> = path.iter().map(OrgCode::as_str).collect();
     OrgScope::new(LevelCodes::from_path(&codes))
 }

@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::request_fields::Nullable;
 use crate::http::respond;
 use crate::http::value_schemas::{JsonOrText, RuleValue, VerdictValue};
-use crate::services::explain::{self, Explanation};
+use crate::services::explain::{self, CatalogSource, Explanation};
 use crate::services::{Caller, Context};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -151,7 +151,9 @@ pub(super) async fn explain_check(
     let path = call.path.clone();
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let explained = body.explain(&ctx, &caller, &path).await?;
+            let explained = body
+                .explain(&ctx, &caller, &path, CatalogSource::Database)
+                .await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;
@@ -164,6 +166,7 @@ impl ExplainRequest {
         ctx: &Context,
         caller: &Caller,
         path: &AppPath,
+        source: CatalogSource,
     ) -> Result<Explanation, Problem> {
         let at = std::mem::take(&mut self.at);
         let only = read_identifier(std::mem::take(&mut self.identifier))?;
@@ -171,7 +174,12 @@ impl ExplainRequest {
         let (check, at) = read(path, &raw, at)?;
         let only = only.as_ref();
         let (tenant, app) = (path.tenant_id, &path.package_name);
-        let request = explain::ExplainRequest { check, only, at };
+        let request = explain::ExplainRequest {
+            check,
+            only,
+            at,
+            source,
+        };
         Ok(explain::explain_check(ctx, caller, tenant, app, request).await?)
     }
 }

@@ -12,6 +12,7 @@ mod device_fields;
 mod devices;
 mod explain;
 mod me;
+mod org_devices;
 mod org_directory;
 mod owner;
 mod people;
@@ -45,6 +46,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenants::update_tenant)
         .service(org_directory::replace_org_directory)
         .service(org_directory::get_org_directory)
+        .service(org_devices::list_org_devices)
         .service(apps::create_app)
         .service(apps::list_apps)
         .service(apps::get_app)

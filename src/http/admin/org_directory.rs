@@ -56,6 +56,11 @@ pub(super) fn read_path(codes: Vec<String>) -> Result<Vec<OrgCode>, Invalid> {
     codes.iter().map(|code| OrgCode::parse(code)).collect()
 }
 
+/// Reads a path of level codes from l1 down, joined with `/`.
+pub(super) fn read_joined_path(text: String) -> Result<Vec<OrgCode>, Invalid> {
+    read_path(text.split('/').map(str::to_owned).collect())
+}
+
 fn read_time_zone(text: String) -> Result<Tz, Invalid> {
     text.parse()
         .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))

@@ -36,6 +36,8 @@ struct PushResponse {
     source_url: Option<String>,
     /// Key and id of the sender: `app_key:…`, `user:…` or `token:…`.
     origin: String,
+    /// Name of the user, token or key when it sent the push. Null for pushes of versions that did not record it.
+    sender_name: Option<String>,
     /// `alipay_context` of a push sent over the gateway.
     alipay_context: Option<String>,
     created_at: DateTime<Utc>,
@@ -130,6 +132,7 @@ impl From<&Push> for PushResponse {
             pack_url: content.pack_url.to_string(),
             source_url: content.source_url.as_ref().map(ToString::to_string),
             origin: push.origin.clone(),
+            sender_name: push.sender_name.clone(),
             alipay_context: push.context.clone(),
             created_at: push.created_at,
             expires_at: push.expires_at,

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::release_fields::ReleaseContentSchema;
 use crate::http::value_schemas::{FileOriginValue, RecallModeValue, ReleaseStateValue};
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::release::{RecallMode, ReleaseRecord};
 use slipway_domain::catalog::release_content::ReleaseContent;
 use slipway_domain::catalog::versioned::Versioned;
@@ -27,6 +28,9 @@ pub(super) struct ReleaseResponse {
     origin: &'static str,
     /// The artifact is damaged or missing in the store. Devices that do not have the release are not offered it.
     file_damaged: bool,
+    /// Devices that the release applies to, in words.
+    #[schema(example = "HM except HM-BJ, type 10013, 5% of stores")]
+    targeting: String,
     #[serde(flatten)]
     #[schema(value_type = ReleaseContentSchema)]
     content: ReleaseContent,
@@ -50,6 +54,7 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
                 .artifact
                 .as_ref()
                 .is_some_and(|artifact| artifact.is_damaged),
+            targeting: release.content.targeting_in_words(Language::English),
             content: release.content.clone(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,

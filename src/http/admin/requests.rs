@@ -40,7 +40,7 @@ use crate::http::{NATIVE_JSON, OFFER_ENCODERS};
 use crate::services::apps::{AppChanges, NewApp};
 use crate::services::credentials::NewCredential;
 use crate::services::devices::DeviceWithInstalls;
-use crate::services::explain::Explanation;
+use crate::services::explain::{CatalogSource, Explanation};
 use crate::services::offer_preview::{self, OfferPreview, OfferWriter, PreviewRequest};
 use crate::services::pins::NewPin;
 use crate::services::pushes::PushRefusal;
@@ -209,9 +209,10 @@ pub(crate) async fn explain(
     caller: &Caller,
     path: &AppPath,
     body: &str,
+    source: CatalogSource,
 ) -> Result<Explanation, Problem> {
     let request: ExplainRequest = parse_json(body.as_bytes())?;
-    request.explain(ctx, caller, path).await
+    request.explain(ctx, caller, path, source).await
 }
 
 /// Parses the filter of an audit log.

@@ -48,7 +48,8 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "abis" => json!(["arm64-v8a"]),
         "signers" | "lineage" => json!(["5f2b6a4c0f7d1e8392a4b6c8d0e2f40516273849506172839405162738495a6b"]),
         "host_version_min" | "host_version_max" => json!(50),
-        "starts_at" | "created_at" | "first_seen_at" | "seen_at" | "delivered_at" | "received_at" => {
+        "starts_at" | "created_at" | "counted_at" | "first_seen_at" | "seen_at" | "delivered_at"
+        | "received_at" => {
             json!("2026-03-02T02:00:00Z")
         }
         "ends_at" => json!("2026-06-01T00:00:00Z"),
@@ -59,7 +60,7 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "org_path" | "path" => json!(["HM", "HM-SH", "8007"]),
         "time_zone" => json!("Asia/Shanghai"),
         "name" => json!("Hema"),
-        "username" | "actor_name" | "created_by" => json!("li.na"),
+        "username" | "actor_name" | "created_by" | "sender_name" => json!("li.na"),
         "actor" => json!("user:0190a6e4-5b7c-7a31-9d2e-3f4c5b6a7d80"),
         "origin" => json!("user:0190a6e4-5b7c-7a31-9d2e-3f4c5b6a7d80"),
         "password" | "current" => json!("correct horse battery"),

@@ -1,8 +1,10 @@
-//! Counts the devices of every tenant by version each hour, and keeps one value a day.
+//! Counts the devices of every tenant each hour: by version, with one value a day, and by org node.
 //!
 //! One node at a time does this, under a lease. A tenant is read in short steps with pauses between them, and written in
 //! short transactions. Each count replaces the previous one of the day, so that a repeated count changes nothing. A round
 //! that ends early continues with the tenants that it has not counted.
+
+mod nodes;
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -33,7 +35,7 @@ const RENEW_EVERY: Duration = Duration::from_mins(1);
 
 const TENANTS_AT_ONCE: u64 = 500;
 /// Installs read by one statement.
-const INSTALLS_AT_ONCE: u64 = 10_000;
+const INSTALLS_AT_ONCE: u64 = 50_000;
 /// A pause is as long as the step before it, up to this time. Other work gets its turn between two steps.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Days of resources read by one statement or written in one transaction.
@@ -52,6 +54,8 @@ pub struct CountReport {
     pub gone: u64,
     /// Days that were removed, because they are too old.
     pub expired: u64,
+    /// Numbers of org nodes that were written or removed, because they have changed.
+    pub nodes: u64,
 }
 
 /// Background task that counts, with its name in the lease.
@@ -113,6 +117,11 @@ fn is_of_tenant(error: &ServiceError) -> bool {
     is_late || !error.is_transient()
 }
 
+/// Gives other work its turn after a step.
+async fn pause_after(began: Instant) {
+    tokio::time::sleep(began.elapsed().min(LONGEST_PAUSE)).await;
+}
+
 /// A round of counts.
 struct Round<'a> {
     ctx: &'a Context,
@@ -170,6 +179,16 @@ impl<'a> Round<'a> {
 
     /// Counts the devices of a tenant. Returns `false` if the lease was lost meanwhile.
     async fn count(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
+        if !self.count_versions(scope).await? || !self.count_nodes(scope).await? {
+            return Ok(false);
+        }
+        adoption_counting::record_node_count(self.ctx.db(), scope, self.now).await?;
+        self.report.tenants += 1;
+        Ok(true)
+    }
+
+    /// Counts the devices of a tenant by version. Returns `false` if the lease was lost meanwhile.
+    async fn count_versions(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
         let since = self.now - TimeDelta::days(i64::from(SEEN_WITHIN_DAYS));
         let mut tally = Tally::default();
         let mut last: Option<String> = None;
@@ -185,11 +204,9 @@ impl<'a> Round<'a> {
             if last.is_none() {
                 break;
             }
-            tokio::time::sleep(began.elapsed().min(LONGEST_PAUSE)).await;
+            pause_after(began).await;
         }
         self.save(scope, tally).await?;
-        adoption_counting::record_count(self.ctx.db(), scope, self.now).await?;
-        self.report.tenants += 1;
         Ok(true)
     }
 

@@ -26,7 +26,7 @@ mod refresh;
 mod sessions;
 
 pub use self::app_keys::{GatewayKey, find_app_key};
-pub use self::console::{authenticate_cookie, open_console};
+pub use self::console::{ConsolePrincipal, authenticate_cookie, open_console};
 pub use self::device_tokens::{DevicePrincipal, authenticate_acknowledging, authenticate_device};
 pub(super) use self::device_tokens::{INVALID_TOKEN, is_newest};
 pub use self::devices::{DeviceCaller, identify_device_caller};

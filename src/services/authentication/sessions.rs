@@ -63,8 +63,12 @@ pub(super) async fn authenticate_session(
     if !caller.has_enabled_tenant {
         return Err(ServiceError::tenant_disabled());
     }
-    let user = caller.user;
-    Ok(Some(Principal {
+    Ok(Some(principal_of(caller.user, session)))
+}
+
+/// Returns a person with an active session.
+pub(super) fn principal_of(user: User, session: SessionId) -> Principal {
+    Principal {
         credential: Credential::Session {
             user: user.id,
             session,
@@ -72,7 +76,7 @@ pub(super) async fn authenticate_session(
         name: user.username.into_string(),
         role: user.role,
         tenant: user.tenant,
-    }))
+    }
 }
 
 /// Returns the enabled user of an active session.

@@ -171,6 +171,7 @@ impl Context {
         caller: &Caller,
         other: Option<UserId>,
     ) -> Result<Tx, ServiceError> {
+        self.authentication().remembered_sessions.clear();
         let db = self.db_for(caller);
         Ok(db.begin_on_credentials(caller.authority(), other).await?)
     }
@@ -180,6 +181,7 @@ impl Context {
         &self,
         caller: &Caller,
     ) -> Result<(Tx, Vec<Versioned<User>>), ServiceError> {
+        self.authentication().remembered_sessions.clear();
         Ok(self
             .db_for(caller)
             .begin_on_administrators(caller.authority())

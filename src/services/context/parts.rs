@@ -16,6 +16,7 @@ use crate::services::login_attempts::LoginAttempts;
 use crate::services::login_failures::LoginFailures;
 use crate::services::new_devices::NewDevices;
 use crate::services::permits::Permits;
+use crate::services::remembered_sessions::RememberedSessions;
 use crate::services::token_lookups::TokenLookups;
 use crate::services::write_health::WriteHealth;
 use crate::supervision::Tasks;
@@ -27,6 +28,7 @@ pub struct Authentication {
     pub failures: LoginFailures,
     pub token_lookups: TokenLookups,
     pub key_uses: Arc<KeyUses>,
+    pub remembered_sessions: RememberedSessions,
 }
 
 /// Admission of devices: their revoked tokens, and the limits on pushes, acknowledgements and enrolments.

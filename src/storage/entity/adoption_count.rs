@@ -1,4 +1,4 @@
-//! The last count of a tenant's devices by version.
+//! The last counts of a tenant's devices: by version, and by org node.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,6 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub tenant_id: i64,
     pub counted_at: DateTimeUtc,
+    pub nodes_counted_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -19,6 +19,7 @@ pub(super) mod enrolment_code;
 pub(super) mod idempotency_record;
 pub(super) mod lease;
 pub(super) mod node;
+pub(super) mod org_device_count;
 pub(super) mod org_directory;
 pub(super) mod package_name;
 pub(super) mod pin;

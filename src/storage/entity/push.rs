@@ -11,6 +11,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub origin: String,
+    pub sender_name: Option<String>,
     pub trace_id: Option<String>,
     pub action: String,
     pub app_id: String,

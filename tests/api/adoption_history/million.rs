@@ -1,4 +1,4 @@
-//! The count of a million devices during checks. It prints the times:
+//! The count of a million devices in a hundred thousand org nodes during checks. It prints the times:
 //! `cargo test --test main a_million_devices -- --ignored --nocapture`.
 
 use std::pin::pin;
@@ -10,10 +10,16 @@ use serde_json::json;
 use slipway::services::adoption::counting::count_due;
 
 use super::{HOLDER, history, merchant, pass};
-use crate::api::harness::{CHUKU, Merchant, PACKAGE, TENANT, TestApp, check_fields, with};
+use crate::api::console::Browser;
+use crate::api::harness::{
+    ADMIN, CHUKU, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, check_fields, in_tenant, with,
+};
 use slipway_test_support::database::TestDatabase;
 
 const DEVICES: u32 = 1_000_000;
+/// Stores of the org directory, in a hundred regions of one company.
+const STORES: u32 = 99_899;
+const REGIONS: u32 = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; prints figures"]
@@ -32,6 +38,7 @@ async fn count_a_million(database: TestDatabase) {
     let merchant = merchant(&app).await;
     merchant.published(CHUKU, 240).await;
     insert_devices(&app).await;
+    put_directory(&merchant).await;
     let quiet = check_for(&merchant, async {
         tokio::time::sleep(Duration::from_secs(5)).await;
     })
@@ -45,6 +52,7 @@ async fn count_a_million(database: TestDatabase) {
         eprintln!("{what} count of {DEVICES} devices, each with two installs: {took:?}");
         eprintln!("  checks before: {quiet}; checks during the count: {during}");
     }
+    time_org_page(&app).await;
     let found = history(&merchant.admin, &format!("?identifier={CHUKU}")).await;
     assert_eq!(found["resources"][0]["days"][0]["devices"], DEVICES, "{found}");
 }
@@ -57,6 +65,32 @@ async fn time_count(app: &TestApp) -> Duration {
         if count_due(&app.running.context, HOLDER).await.unwrap().is_some() {
             return began.elapsed();
         }
+    }
+}
+
+async fn put_directory(merchant: &Merchant) {
+    let stores = (0..STORES)
+        .map(|store| json!({"path": ["HM", format!("R{}", store % REGIONS), format!("S{store}")]}));
+    let directory = json!({"nodes": stores.collect::<Vec<_>>()});
+    merchant
+        .admin
+        .put(&in_tenant("/org-directory"), &directory)
+        .await
+        .expect(200);
+}
+
+/// Opens the pages of the top level and of a region.
+async fn time_org_page(app: &TestApp) {
+    let mut browser = Browser::signed_in(app, ADMIN, PASSWORD).await;
+    for (path, devices) in [("", "1,000,000"), ("?path=HM/R0", "10,010")] {
+        let began = Instant::now();
+        let page = browser.get(&format!("/console/tenants/{TENANT}/org{path}")).await;
+        eprintln!(
+            "  org page {path:?}: {:?}, {} bytes",
+            began.elapsed(),
+            page.text.len()
+        );
+        assert!(page.text.contains(devices), "{}", page.text);
     }
 }
 
@@ -77,8 +111,9 @@ async fn insert_devices(app: &TestApp) {
         ),
     };
     let mut statements = vec![format!(
-        "INSERT INTO devices (tenant_id, device_id, source, first_seen_at, last_seen_at, push_sequence) \
-         SELECT {TENANT}, {hash}, 'check', created_at, created_at, 0 FROM {numbers}, apps"
+        "INSERT INTO devices (tenant_id, device_id, org_info, source, first_seen_at, last_seen_at, push_sequence) \
+         SELECT {TENANT}, {hash}, '[{{\"l1Code\":\"HM\",\"l2Code\":\"R' || n % {STORES} % {REGIONS} || \
+         '\",\"l3Code\":\"S' || n % {STORES} || '\"}}]', 'check', created_at, created_at, 0 FROM {numbers}, apps"
     )];
     for (identifier, versions) in [(PACKAGE, 5), (CHUKU, 40)] {
         statements.push(format!(

@@ -140,6 +140,10 @@ async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabas
     }
     for text in ["", "/", "HM/", "/HM", "HM//8007", "1/2/3/4/5/6", "%00", &long] {
         rows.push((format!("{devices}?org={text}"), "org"));
+        rows.push((
+            format!("{}?path={text}", tenant("/org-directory/devices")),
+            "path",
+        ));
     }
     for text in ["", "a%20b", "%00"] {
         rows.push((format!("{devices}?package_name={text}"), "package_name"));

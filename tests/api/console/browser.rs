@@ -11,7 +11,7 @@ use crate::api::harness::TestApp;
 const BOUNDARY: &str = "----form";
 
 /// Encodes a form like a browser: fields in the order of the page, the file last.
-pub(super) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8]) -> Vec<u8> {
+pub(crate) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8]) -> Vec<u8> {
     let mut form = Vec::new();
     for (name, value) in fields {
         let part =
@@ -29,32 +29,32 @@ pub(super) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8])
 }
 
 /// A page as received.
-pub(super) struct Page {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 #[derive(Clone)]
-pub(super) struct Browser {
-    pub(super) url: String,
+pub(crate) struct Browser {
+    pub(crate) url: String,
     http: Client,
-    pub(super) cookies: BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
     /// Headers of every request, such as the language.
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Page {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(super) fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.header("location")
     }
 
     /// Returns the `Set-Cookie` header of this cookie.
-    pub(super) fn set_cookie(&self, name: &str) -> Option<&str> {
+    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
         let mut all = self
             .headers
             .get_all(SET_COOKIE)
@@ -64,7 +64,7 @@ impl Page {
     }
 
     /// Returns the value of a hidden field in the first form with this id.
-    pub(super) fn hidden(&self, form: &str, field: &str) -> Option<String> {
+    pub(crate) fn hidden(&self, form: &str, field: &str) -> Option<String> {
         let start = self.text.find(&format!("id=\"{form}\""))?;
         let form = &self.text[start..];
         let form = &form[..form.find("</form>")?];
@@ -74,7 +74,7 @@ impl Page {
     }
 
     /// Returns the token of the page's forms.
-    pub(super) fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let mark = "name=\"csrf_token\" value=\"";
         let at = self
             .text
@@ -86,7 +86,7 @@ impl Page {
 }
 
 impl Browser {
-    pub(super) fn new(app: &TestApp) -> Self {
+    pub(crate) fn new(app: &TestApp) -> Self {
         Self {
             url: app.url.clone(),
             http: Client::builder().redirect(Policy::none()).build().unwrap(),
@@ -96,14 +96,14 @@ impl Browser {
     }
 
     /// Signs in as a person.
-    pub(super) async fn signed_in(app: &TestApp, username: &str, password: &str) -> Self {
+    pub(crate) async fn signed_in(app: &TestApp, username: &str, password: &str) -> Self {
         let mut browser = Self::new(app);
         let page = browser.sign_in(username, password).await;
         assert_eq!((page.status, page.location()), (303, "/console"), "{}", page.text);
         browser
     }
 
-    pub(super) async fn sign_in(&mut self, username: &str, password: &str) -> Page {
+    pub(crate) async fn sign_in(&mut self, username: &str, password: &str) -> Page {
         let form = self.get("/console/sign-in").await;
         let fields = [
             ("csrf_token", form.token().as_str()),
@@ -114,12 +114,12 @@ impl Browser {
         self.send(Method::POST, "/console/sign-in", &fields, &[]).await
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Page {
+    pub(crate) async fn get(&mut self, path: &str) -> Page {
         self.send(Method::GET, path, &[], &[]).await
     }
 
     /// Sends a form with the token of the session.
-    pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let token = self.get("/console/help").await.token();
         let mut all = vec![("csrf_token".to_owned(), token)];
         all.extend(
@@ -131,7 +131,7 @@ impl Browser {
     }
 
     /// Opens a stream.
-    pub(super) async fn open(&self, path: &str) -> Response {
+    pub(crate) async fn open(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
@@ -151,7 +151,7 @@ impl Browser {
         request
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -169,14 +169,14 @@ impl Browser {
     }
 
     /// Sends a form with a file and the token of the session.
-    pub(super) async fn upload(&mut self, path: &str, filename: &str, content: &[u8]) -> Page {
+    pub(crate) async fn upload(&mut self, path: &str, filename: &str, content: &[u8]) -> Page {
         let token = self.get("/console/help").await.token();
         let body = file_form(&[("csrf_token", &token)], filename, content);
         self.send_file_form(path, body, &[]).await
     }
 
     /// Sends a form that [`file_form`] encoded.
-    pub(super) async fn send_file_form(
+    pub(crate) async fn send_file_form(
         &mut self,
         path: &str,
         body: Vec<u8>,

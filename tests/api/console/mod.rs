@@ -4,6 +4,7 @@ mod alarms;
 mod browser;
 mod charts;
 mod chromium;
+mod database_away;
 mod forms;
 mod new_release;
 mod objects;
@@ -11,3 +12,5 @@ mod pages;
 mod roles;
 mod sessions;
 mod uploads;
+
+pub(crate) use browser::Browser;

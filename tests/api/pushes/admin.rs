@@ -1,6 +1,7 @@
 //! Pushes over the admin API: accepted as a whole or not at all, listed, and read with the state of each target.
 
 use chrono::TimeDelta;
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use slipway::clock::Clock;
 use slipway::storage::push_targets;
@@ -8,7 +9,9 @@ use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::Acknowledgement;
 use slipway_domain::catalog::text::{DeviceId, PushDetail};
 
-use crate::api::harness::{TENANT, TestApp, every_item, in_tenant, push_fields, with};
+use crate::api::console::Browser;
+use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, every_item, in_tenant, push_fields, with};
+use crate::api::operations::make_person;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -26,6 +29,7 @@ async fn a_push_is_stored_and_read_back(database: TestDatabase) {
     assert_eq!(push["created_at"], "2026-03-02T02:00:00Z");
     assert_eq!(push["expires_at"], "2026-03-02T02:10:00Z");
     assert!(push["origin"].as_str().unwrap().starts_with("user:"));
+    assert_eq!(push["sender_name"], format!("admin-{TENANT}"));
     for (member, value) in [
         ("trace_id", "build-7"),
         ("action", "preview"),
@@ -224,7 +228,47 @@ async fn a_tenant_says_which_schemes_its_pushes_may_have(database: TestDatabase)
     assert_eq!(push("file:///x", None).await, ["package_push_info.pack_url"]);
 }
 
+async fn a_push_names_its_sender_after_the_sender_is_gone(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    merchant.know(&["A"]).await;
+    make_person(&merchant.admin, TENANT, "li.na", "publisher").await;
+    let li_na = app.login("li.na", PASSWORD).await;
+    let user = li_na.get("/api/v1/me").await.expect(200)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let pushes = in_tenant("/pushes");
+    let push = li_na.post(&pushes, &push_fields(&["A"])).await.expect(201);
+    let token = app.pipeline(&merchant.admin, "publisher").await;
+    let other = with(push_fields(&["A"]), json!({"trace_id": "ci"}));
+    token.post(&pushes, &other).await.expect(201);
+    let path = in_tenant(&format!("/users/{user}"));
+    merchant.admin.delete(&path).await.expect(204);
+
+    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    let console = format!("/console/tenants/{TENANT}/pushes");
+    let list = browser.get(&console).await.text;
+    assert!(
+        list.contains("<td>li.na</td>") && list.contains("<td>ci</td>"),
+        "{list}"
+    );
+    let path = format!("{console}/{}", push["id"].as_str().unwrap());
+    let page = browser.get(&path).await.text;
+    let sender = format!("<dd>li.na <code class=\"quiet\">user:{user}</code></dd>");
+    assert!(page.contains(&sender), "{page}");
+
+    // Nodes of the previous version store no name.
+    let connection = Database::connect(&app.database.url).await.unwrap();
+    let statement = "UPDATE pushes SET sender_name = NULL";
+    connection.execute_unprepared(statement).await.unwrap();
+    connection.close().await.unwrap();
+    let page = browser.get(&path).await.text;
+    assert!(page.contains(&format!("<dd>user:{user}</dd>")), "{page}");
+}
+
 on_both_databases!(
+    a_push_names_its_sender_after_the_sender_is_gone,
     a_push_is_stored_and_read_back,
     only_previews_expire_soon,
     a_push_with_one_unknown_device_is_not_taken_at_all,

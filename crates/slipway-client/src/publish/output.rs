@@ -128,6 +128,10 @@ impl Output {
             text(&release["state"]),
         ))?;
         self.note(&format!("release: {}", text(&release["id"])))?;
+        // A server of an earlier version does not state it.
+        if let Some(targeting) = release["targeting"].as_str() {
+            self.note(&format!("for: {targeting}"))?;
+        }
         self.note(&format!("download: {download}"))?;
         let ignored = release["ignored"].as_array().into_iter().flatten();
         let ignored: Vec<_> = ignored.filter_map(Value::as_str).collect();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::membership::Membership;
-use super::org_level::{LEVELS, Level, OrgCode, OrgNode};
+use super::org_level::{LEVELS, Level, LevelCodes, OrgCode, OrgNode};
 
 /// Nodes of a directory. Codes are stored once and numbered in sorted order, so that a node takes 28 bytes. A search
 /// among all nodes that share a code reads contiguous memory.
@@ -87,6 +87,36 @@ impl OrgDirectory {
             (Some(node), None) => Some(node),
             _ => None,
         }
+    }
+
+    /// Returns the number of nodes, with the ancestors that were added.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns the indexes of the nodes that contain a place, from l1 down. They end at the first level that the place
+    /// does not name or that the directory lacks.
+    pub(super) fn nodes_of<'a>(&'a self, place: &'a LevelCodes) -> impl Iterator<Item = usize> + 'a {
+        let mut path = [0; LEVELS];
+        Level::all().map_while(move |level| {
+            let own = self.number(place.get(level)?)?;
+            path[level.index()] = own;
+            self.nodes.binary_search(&Node { level, own, path }).ok()
+        })
+    }
+
+    /// Returns the index of the node with this path.
+    pub(super) fn index_of(&self, path: &[String]) -> Option<usize> {
+        let place = LevelCodes::from_path(path);
+        let mut nodes = self.nodes_of(&place);
+        nodes.nth(path.len().checked_sub(1)?)
+    }
+
+    /// Returns the path of the node with this index, from l1 down.
+    pub(super) fn path_at(&self, index: usize) -> impl Iterator<Item = &str> {
+        let node = self.nodes.get(index);
+        let codes = node.map_or(&[][..], |node| &node.path[..node.level.number()]);
+        codes.iter().map(|number| self.code(*number))
     }
 
     fn number(&self, code: &str) -> Option<u32> {

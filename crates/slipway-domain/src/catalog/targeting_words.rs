@@ -8,40 +8,105 @@ use super::field::excerpt;
 use super::language::Language;
 use super::org::{Level, OrgScope};
 use super::release_content::ReleaseContent;
-use super::rollout::{Rollout, RolloutUnit, Share};
+use super::rollout::{RolloutUnit, Share};
 use super::targeting::Targeting;
 use super::version::VersionCode;
 
 /// Number of items that are named of a list; the rest is counted.
 const NAMED: usize = 5;
 
-impl ReleaseContent {
-    /// Returns the devices that the release applies to, in words.
-    pub fn targeting_in_words(&self, language: Language) -> String {
-        let words = match language {
-            Language::English => &ENGLISH,
-            Language::Chinese => &CHINESE,
-        };
-        let Self {
-            targeting,
-            rollout,
-            starts_at,
-            ends_at,
-            ..
-        } = self;
-        let conditions = [
-            places(words, targeting),
-            types(words, targeting),
-            host_versions(words, targeting),
-            attributes(words, targeting),
-            share(words, rollout, targeting),
-            window(words, *starts_at, *ends_at),
-        ];
-        let conditions: Vec<_> = conditions.into_iter().flatten().collect();
+/// Devices that a release applies to, to be put into words.
+#[derive(Debug, Clone, Copy)]
+pub struct Audience<'a> {
+    pub targeting: &'a Targeting,
+    pub share: Share,
+    pub unit: RolloutUnit,
+    /// Number of devices on the allow-list. The targeting need not name them.
+    pub listed_devices: usize,
+    pub starts_at: Option<DateTime<Utc>>,
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// Condition of an [`Audience`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    Places,
+    DeviceTypes,
+    HostVersions,
+    Attributes,
+    Share,
+    Window,
+}
+
+impl Condition {
+    const ALL: [Self; 6] = [
+        Self::Places,
+        Self::DeviceTypes,
+        Self::HostVersions,
+        Self::Attributes,
+        Self::Share,
+        Self::Window,
+    ];
+}
+
+impl Audience<'_> {
+    pub fn in_words(&self, language: Language) -> String {
+        let words = Words::of(language);
+        let conditions = Condition::ALL.into_iter();
+        let conditions: Vec<_> = conditions
+            .filter_map(|condition| self.condition(condition, words))
+            .collect();
         if conditions.is_empty() {
             words.everybody.to_owned()
         } else {
             conditions.join(words.comma)
+        }
+    }
+
+    /// Returns one of the conditions in words; `None` if the release does not have it.
+    pub fn condition_in_words(&self, condition: Condition, language: Language) -> Option<String> {
+        self.condition(condition, Words::of(language))
+    }
+
+    fn condition(&self, condition: Condition, words: &Words) -> Option<String> {
+        match condition {
+            Condition::Places => places(words, self.targeting),
+            Condition::DeviceTypes => types(words, self.targeting),
+            Condition::HostVersions => host_versions(words, self.targeting),
+            Condition::Attributes => attributes(words, self.targeting),
+            Condition::Share => share(words, self),
+            Condition::Window => window(words, self.starts_at, self.ends_at),
+        }
+    }
+}
+
+impl ReleaseContent {
+    /// Returns the devices that the release applies to, in words.
+    pub fn targeting_in_words(&self, language: Language) -> String {
+        let audience = Audience {
+            targeting: &self.targeting,
+            share: self.rollout.share,
+            unit: self.rollout.unit,
+            listed_devices: self.targeting.device_ids.len(),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+        };
+        audience.in_words(language)
+    }
+}
+
+impl AttributeRule {
+    /// Returns the rule in words, such as `ram ≥ 4`.
+    pub fn in_words(&self, language: Language) -> String {
+        attribute(Words::of(language), self)
+    }
+}
+
+impl Words {
+    fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &ENGLISH,
+            Language::Chinese => &CHINESE,
         }
     }
 }
@@ -262,20 +327,20 @@ fn scalars(words: &Words, rule: &AttributeRule) -> String {
     })
 }
 
-fn share(words: &Words, rollout: &Rollout, targeting: &Targeting) -> Option<String> {
-    let listed = targeting.device_ids.len();
-    let listed = (listed > 0).then(|| filled(words.listed, &[&listed.to_string()]));
-    if rollout.share == Share::EVERYBODY {
+fn share(words: &Words, audience: &Audience<'_>) -> Option<String> {
+    if audience.share == Share::EVERYBODY {
         return None;
     }
-    let unit = match rollout.unit {
+    let listed = audience.listed_devices;
+    let listed = (listed > 0).then(|| filled(words.listed, &[&listed.to_string()]));
+    let unit = match audience.unit {
         RolloutUnit::Device => words.units[0],
         RolloutUnit::Level(level) => words.units[level.number()],
     };
-    let share = if rollout.share.hundredths() == 0 {
+    let share = if audience.share.hundredths() == 0 {
         words.nobody.to_owned()
     } else {
-        filled(words.share, &[&rollout.share.to_percent().to_string(), unit])
+        filled(words.share, &[&audience.share.to_percent().to_string(), unit])
     };
     Some(match listed {
         Some(listed) => format!("{share} {listed}"),

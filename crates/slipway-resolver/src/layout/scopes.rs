@@ -71,6 +71,12 @@ impl<'a> Scopes<'a> {
         self.sorted.is_empty()
     }
 
+    /// Returns all scopes in search order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Scope<'a>> {
+        let texts = self.texts;
+        self.sorted.iter().map(move |refs| Scope { refs, texts })
+    }
+
     /// Returns the scopes whose deepest level is `level`, and whose code at that level is `code`.
     pub(crate) fn ending_in(self, level: Level, code: &str) -> impl Iterator<Item = Scope<'a>> {
         let wanted = (Reverse(level.number()), code);
@@ -96,6 +102,17 @@ impl<'a> Scopes<'a> {
 }
 
 impl<'a> Scope<'a> {
+    /// Returns the scope as a release names it; `None` if it names no level.
+    pub(crate) fn to_org_scope(self) -> Option<OrgScope> {
+        let mut codes = LevelCodes::default();
+        for level in Level::all() {
+            if let Some(code) = self.code(level) {
+                codes.set(level, code);
+            }
+        }
+        OrgScope::new(codes).ok()
+    }
+
     /// Returns the code at a level, if the scope names the level.
     pub(crate) fn code(self, level: Level) -> Option<&'a str> {
         let code = self.refs.0[level.index()];

@@ -72,6 +72,15 @@ impl<'a> SortedTexts<'a> {
         self.sorted.is_empty()
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.sorted.len()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a str> {
+        let pool = self.pool;
+        self.sorted.iter().map(move |text| pool.get(*text))
+    }
+
     pub(crate) fn contains(self, text: &str) -> bool {
         self.sorted
             .binary_search_by(|listed| self.pool.get(*listed).cmp(text))

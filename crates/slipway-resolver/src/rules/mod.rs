@@ -1,5 +1,6 @@
 //! Rules of a decision, and the explanation of one. They read an app through the lookups of `layout`.
 
+mod audience;
 mod decide;
 mod gates;
 mod offer;
@@ -7,6 +8,7 @@ mod rule;
 mod scopes;
 mod verdict;
 
+pub use audience::{ReleaseSummary, ResourceSummary, summarize};
 pub use decide::decide;
 pub use offer::Offer;
 pub use rule::Rule;

@@ -1,15 +1,19 @@
 //! Explanation of a decision: the verdict of every release, and the rule that determined it.
 
+use super::audience::condition_in_words;
 use super::decide::{Decision, Outcome, candidate, decide_resource, gates};
 use super::gates::Candidate;
 use super::rule::Rule;
 use crate::check::Check;
 use crate::check_context::CheckContext;
 use crate::layout::{AppPart, CompiledRelease, CompiledRule, PublishedApp, PublishedResource, Targets};
+use chrono::SecondsFormat;
 use slipway_domain::catalog::field::excerpt;
 use slipway_domain::catalog::ids::ReleaseId;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::min_sdk::{MinSdk, SDK_ATTRIBUTE};
 use slipway_domain::catalog::pin::PinMode;
+use slipway_domain::catalog::targeting_words::Condition;
 use slipway_domain::catalog::version::VersionCode;
 
 /// Verdict on a release.
@@ -172,11 +176,13 @@ fn offered_by(outcome: Outcome<'_>) -> Rule {
 
 fn detail(
     rule: Rule,
-    Candidate { release, targets }: Candidate<'_>,
+    candidate: Candidate<'_>,
     decision: &Decision<'_>,
     check: &Check<'_>,
     context: &CheckContext,
 ) -> String {
+    let Candidate { release, targets } = candidate;
+    let condition = |condition| condition_in_words(candidate, condition);
     let installed = decision.installed;
     let choice = decision
         .choice
@@ -186,38 +192,41 @@ fn detail(
         Rule::AppOff => "the app is switched off".to_owned(),
         Rule::ResourceOff => "the resource is switched off".to_owned(),
         Rule::State => format!("the release is {}", release.state.name()),
-        Rule::StartsAt => format!(
-            "starts at {}, now is {}",
-            instant(targets.row.starts_at),
-            context.now.to_rfc3339()
-        ),
-        Rule::EndsAt => format!(
-            "ended at {}, now is {}",
-            instant(targets.row.ends_at),
-            context.now.to_rfc3339()
+        Rule::StartsAt | Rule::EndsAt => format!(
+            "the release is offered {}; now is {}",
+            condition(Condition::Window),
+            context.now.to_rfc3339_opts(SecondsFormat::Secs, true)
         ),
         Rule::HostVersion => format!(
-            "the host app's version is {}, accepted is {} to {}",
-            check.version_code,
-            bound(targets.row.host_version_min),
-            bound(targets.row.host_version_max)
+            "the release is for {}; the host app's version is {}",
+            condition(Condition::HostVersions),
+            check.version_code
         ),
-        Rule::DeviceType => match check.device_type {
-            Some(own) => format!("the device type {} is not listed", excerpt(own)),
-            None => "the device sent no device type, and the release lists some".to_owned(),
-        },
+        Rule::DeviceType => {
+            let types = condition(Condition::DeviceTypes);
+            match check.device_type {
+                Some(own) => format!("the release is for {types}; the device has type {}", excerpt(own)),
+                None => format!("the release is for {types}; the device sent no type"),
+            }
+        }
         Rule::MinSdk => format!(
             "the file needs API level {}, {SDK_ATTRIBUTE} was sent as {:?}",
             release.min_sdk.map_or(0, MinSdk::get),
             excerpt(check.attribute(SDK_ATTRIBUTE).unwrap_or_default())
         ),
-        Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
-        Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
+        Rule::Org => {
+            let places = condition(Condition::Places);
+            let why = if check.memberships.is_empty() {
+                "the device sent no org_info"
+            } else {
+                "the device is elsewhere"
+            };
+            format!("the release is for {places}; {why}")
+        }
         Rule::Attributes => first_false_rule(targets, check),
         Rule::Rollout => format!(
-            "not among the {} % of the rollout by {}, and not on the allow-list",
-            release.share.to_percent(),
-            release.unit
+            "the release is for {}; the device is not among them",
+            condition(Condition::Share)
         ),
         Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
         Rule::Pin => describe_pin(decision.pin),
@@ -236,14 +245,6 @@ fn detail(
     }
 }
 
-fn instant(at: Option<chrono::DateTime<chrono::Utc>>) -> String {
-    at.map_or_else(String::new, |at| at.to_rfc3339())
-}
-
-fn bound(version: Option<VersionCode>) -> String {
-    version.map_or_else(|| "any".to_owned(), |version| version.to_string())
-}
-
 fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
     targets
         .rules()
@@ -254,11 +255,8 @@ fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
             let sent = check.attribute(name).map_or("not sent".to_owned(), |sent| {
                 format!("sent as {:?}", excerpt(sent))
             });
-            format!(
-                "the rule {name} {} {} is false; {name} was {sent}",
-                rule.op().as_str(),
-                excerpt(rule.value().as_str())
-            )
+            let condition = rule.in_words(Language::English);
+            format!("the release is for devices on which {condition}; {name} was {sent}")
         })
 }
 

@@ -23,6 +23,8 @@ pub struct Push {
     pub id: PushId,
     /// Sender: `app_key:…`, `user:…` or `token:…`.
     pub origin: String,
+    /// Name of the sender when it sent the push; `None` for pushes that were accepted without one.
+    pub sender_name: Option<String>,
     pub content: PushContent,
     /// `alipay_context` of the gateway, as sent.
     pub context: Option<String>,

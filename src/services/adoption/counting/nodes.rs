@@ -1,0 +1,106 @@
+//! The count of a tenant's devices by org node.
+
+use std::sync::Arc;
+
+use super::{ROWS_AT_ONCE, Round, pause_after};
+use crate::live::Lookup;
+use crate::services::ServiceError;
+use crate::storage::{adoption_counting, catalog_states, org_device_counts};
+use crate::timer;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::node_devices::{NodeCounts, NodeDevices};
+use slipway_domain::catalog::org::OrgDirectory;
+
+/// Devices read by one statement. Each may have places of its own, which are parsed between two statements.
+const DEVICES_AT_ONCE: u64 = 10_000;
+/// Stored numbers read by one statement.
+const NODES_AT_ONCE: u64 = 5_000;
+
+/// Differences between the counted and the stored numbers.
+struct Differences {
+    changed: Vec<NodeDevices>,
+    gone: Vec<NodeDevices>,
+}
+
+impl Round<'_> {
+    /// Counts the devices of a tenant by org node. Returns `false` if the lease was lost meanwhile.
+    pub(super) async fn count_nodes(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
+        let mut counts = NodeCounts::new(self.find_directory(scope).await?);
+        let mut last: Option<String> = None;
+        loop {
+            if !self.renew_lease().await? {
+                return Ok(false);
+            }
+            let (began, db) = (timer::now(), self.ctx.db());
+            let step = adoption_counting::count_places(db, scope, last.as_deref(), DEVICES_AT_ONCE).await?;
+            for count in step.counts {
+                counts.add(count.places.as_ref(), count.devices);
+            }
+            last = step.last_device;
+            if last.is_none() {
+                break;
+            }
+            pause_after(began).await;
+        }
+        let differences = self.compare(scope, counts).await?;
+        self.save_nodes(scope, &differences).await?;
+        Ok(true)
+    }
+
+    /// Returns the directory in memory, because parsing a large one takes long.
+    async fn find_directory(&self, scope: TenantScope) -> Result<Arc<OrgDirectory>, ServiceError> {
+        if let Lookup::Found(served) = self.ctx.catalog().tenant(scope.tenant()) {
+            return Ok(served.directory.clone());
+        }
+        let reader = self.ctx.db().begin_read().await?;
+        let nodes = catalog_states::load_directory(&reader, scope).await?;
+        Ok(Arc::new(OrgDirectory::of_nodes(&nodes)))
+    }
+
+    async fn compare(&self, scope: TenantScope, mut counts: NodeCounts) -> Result<Differences, ServiceError> {
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        let mut last: Option<NodeDevices> = None;
+        loop {
+            let after = last.as_ref().map(|node| node.path.as_slice());
+            let stored = org_device_counts::list(self.ctx.db(), scope, after, NODES_AT_ONCE).await?;
+            let is_last_page = (stored.len() as u64) < NODES_AT_ONCE;
+            last = stored.last().cloned();
+            for node in stored {
+                match counts.take(&node.path) {
+                    0 => gone.push(node),
+                    devices if devices == node.devices => {}
+                    devices => changed.push(NodeDevices { devices, ..node }),
+                }
+            }
+            if is_last_page {
+                break;
+            }
+        }
+        changed.append(&mut counts.into_rest());
+        Ok(Differences { changed, gone })
+    }
+
+    async fn save_nodes(
+        &mut self,
+        scope: TenantScope,
+        differences: &Differences,
+    ) -> Result<(), ServiceError> {
+        for nodes in differences.changed.chunks(ROWS_AT_ONCE) {
+            let began = timer::now();
+            let tx = self.ctx.db().begin().await?;
+            org_device_counts::upsert(&tx, scope, nodes).await?;
+            tx.commit().await?;
+            self.report.nodes += nodes.len() as u64;
+            pause_after(began).await;
+        }
+        for nodes in differences.gone.chunks(ROWS_AT_ONCE) {
+            let began = timer::now();
+            let tx = self.ctx.db().begin().await?;
+            org_device_counts::delete(&tx, scope, nodes).await?;
+            tx.commit().await?;
+            self.report.nodes += nodes.len() as u64;
+            pause_after(began).await;
+        }
+        Ok(())
+    }
+}
