@@ -27,7 +27,7 @@ struct ErrorPage<'a> {
     is_unavailable: bool,
     /// Facts of the node that need no database.
     memory: Option<Memory>,
-    /// What memory has of the page, for a person whose session is known.
+    /// Content of the page from memory, for a person whose session is known.
     from_memory: Option<MemoryView>,
     request_id: String,
 }

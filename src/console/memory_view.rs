@@ -1,4 +1,4 @@
-//! What the memory of this node has of a page, while the database is unavailable.
+//! Views of pages from the memory of this node, while the database is unavailable.
 
 use actix_web::HttpRequest;
 

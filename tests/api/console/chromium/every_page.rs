@@ -134,7 +134,7 @@ async fn examine(tab: &Tab, path: &str) -> Vec<String> {
     faults
 }
 
-/// Returns what is wrong with the page that is shown, which a form led to.
+/// Returns the problems of the current page, which a form led to.
 pub(super) async fn examine_shown(tab: &Tab) -> Vec<String> {
     tab.run(&axe()).await;
     let faults = examine_opened(tab, "the page").await;
