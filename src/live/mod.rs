@@ -177,7 +177,7 @@ impl CatalogCache {
             revision: 0,
             synced_at: self.synced_at(),
         };
-        for tenant in slots.values().filter_map(|slot| slot.load_full()) {
+        for tenant in slots.values().filter_map(Slot::load_full) {
             status.apps += tenant.app_count();
             status.releases += tenant.release_count();
             status.prepared_bytes += tenant.prepared_byte_count();

@@ -198,10 +198,10 @@ async fn org_nodes_are_chosen_from_the_tree(database: TestDatabase) {
     assert_eq!(created.status, 303, "{}", created.text);
     let id = created.location().split(['/', '?']).nth(7).unwrap().to_owned();
     let path = in_tenant(&format!("/apps/{PACKAGE}/releases/{id}"));
-    let stored = fixture.merchant.admin.get(&path).await.expect(200);
-    assert_eq!(stored["org_scopes"], json!([{"l1Code": "HM", "l2Code": "A/B"}]));
+    let release = fixture.merchant.admin.get(&path).await.expect(200);
+    assert_eq!(release["org_scopes"], json!([{"l1Code": "HM", "l2Code": "A/B"}]));
     assert_eq!(
-        stored["org_exclusions"],
+        release["org_exclusions"],
         json!([{"l1Code": "HM", "l2Code": "HM-SH"}])
     );
 }
