@@ -45,7 +45,7 @@ pub(in crate::services) enum TokenSigningKey {
     Retired,
 }
 
-/// Verifies a device key. A device's own token is only read: [`DeviceCaller::verify_own_token`] verifies it once the
+/// Verifies a device key. A device's own token is only read: `verify_own_token` verifies it once the
 /// device's id is known.
 pub fn identify_device_caller(
     checks: &CheckPath,
