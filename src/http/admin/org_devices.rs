@@ -9,7 +9,7 @@ use super::org_directory::read_joined_path;
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
 use crate::http::openapi::ReadProblems;
-use crate::http::pagination::{PageResponse, page_request};
+use crate::http::pagination::{cursor_of, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -44,8 +44,10 @@ struct OrgDevicesResponse {
     #[schema(required = true)]
     counted_at: Option<DateTime<Utc>>,
     /// Children of the node by code. Those without devices are omitted.
-    #[serde(flatten)]
-    children: PageResponse<OrgChildResponse>,
+    items: Vec<OrgChildResponse>,
+    /// `cursor` of the next page; null on the last page.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -63,10 +65,22 @@ impl From<OrgDevices<Page<NodeDevices>>> for OrgDevicesResponse {
         Self {
             devices: found.devices,
             counted_at: found.counted_at,
-            children: PageResponse::new(found.children, |mut child| OrgChildResponse {
-                code: child.path.pop().unwrap_or_default(),
-                devices: child.devices,
-            }),
+            items: found
+                .children
+                .items
+                .into_iter()
+                .map(OrgChildResponse::from)
+                .collect(),
+            next_cursor: found.children.next.map(cursor_of),
+        }
+    }
+}
+
+impl From<NodeDevices> for OrgChildResponse {
+    fn from(mut child: NodeDevices) -> Self {
+        Self {
+            code: child.path.pop().unwrap_or_default(),
+            devices: child.devices,
         }
     }
 }
