@@ -34,7 +34,7 @@ async fn a_release_of_required_fields_alone_is_a_draft_for_everybody(database: T
     assert_eq!(read, made);
     let expected = json!({
         "identifier": CHUKU, "version_code": 240, "version_name": "1.0.240", "state": "draft",
-        "recall_mode": null, "recall_reason": null, "origin": "external", "file_damaged": false,
+        "recall_mode": null, "recall_reason": null, "origin": "external", "file_damaged": false, "targeting": "every device",
         "artifact": null, "min_sdk": null,
         "download_url": format!("https://files.example/{CHUKU}/240.bin"), "size": 1_000,
         "md5": format!("{:032x}", 240), "sha256": null, "update_desc": "",
