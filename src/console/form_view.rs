@@ -41,7 +41,7 @@ pub(super) struct FormView {
     problem: Option<(&'static str, String)>,
     required: &'static str,
     now_stored: &'static str,
-    /// Button that the Enter key stands for, if it is not that of the form.
+    /// Button that the Enter key presses, if it is not that of the form.
     enter: Option<Button>,
     /// Controls below the button of the form.
     further: Option<Fragment>,
@@ -210,7 +210,7 @@ impl FormView {
         self
     }
 
-    /// Makes the Enter key stand for another button than that of the form.
+    /// Makes the Enter key press another button than that of the form.
     pub(super) fn enter(mut self, button: Button) -> Self {
         self.enter = Some(button);
         self

@@ -45,7 +45,7 @@ pub async fn get_text(
     }))
 }
 
-/// Lists the numbers of devices of a node's children, by code. The empty path stands for the tenant.
+/// Lists the numbers of devices of a node's children, by code. The empty path means the whole tenant.
 ///
 /// The hourly count of [`super::adoption`] writes the numbers, so that the cost of a read does not grow with devices.
 pub async fn list_devices(

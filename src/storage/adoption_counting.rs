@@ -51,26 +51,39 @@ pub async fn count_step(
 ) -> Result<CountedStep, StorageError> {
     use device_install::Column;
     let reader = begin_step(db).await?;
-    let rest = device_install::Entity::find()
-        .filter(Column::TenantId.eq(scope.tenant().get()))
-        .apply_if(after, |rows, after| rows.filter(Column::DeviceId.gt(after)));
-    let last_device: Option<String> = rest
-        .clone()
-        .select_only()
-        .column(Column::DeviceId)
-        .order_by_asc(Column::DeviceId)
-        .limit(1)
-        .offset(installs.saturating_sub(1))
-        .into_tuple()
-        .one(reader.connection())
-        .await?;
-    let step = rest.apply_if(last_device.as_deref(), |rows, last| {
-        rows.filter(Column::DeviceId.lte(last))
-    });
+    let rows = device_install::Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
+    let (step, last_device) = next_step(&reader, rows, Column::DeviceId, after, installs).await?;
     Ok(CountedStep {
         counts: count_by_version(&reader, scope, step.filter(Column::SeenAt.gte(since))).await?,
         last_device,
     })
+}
+
+/// Returns the rows of the next step after a device, and the last device of the step; `None` after the last step.
+///
+/// The step ends with the device of row number `size`, and contains all rows of that device.
+async fn next_step<E: EntityTrait>(
+    reader: &ReadTx,
+    rows: Select<E>,
+    device_id: E::Column,
+    after: Option<&str>,
+    size: u64,
+) -> Result<(Select<E>, Option<String>), StorageError> {
+    let rest = rows.apply_if(after, |rows, after| rows.filter(device_id.gt(after)));
+    let last_device: Option<String> = rest
+        .clone()
+        .select_only()
+        .column(device_id)
+        .order_by_asc(device_id)
+        .limit(1)
+        .offset(size.saturating_sub(1))
+        .into_tuple()
+        .one(reader.connection())
+        .await?;
+    let step = rest.apply_if(last_device.as_deref(), |rows, last| {
+        rows.filter(device_id.lte(last))
+    });
+    Ok((step, last_device))
 }
 
 /// Devices with the same places in one step.
@@ -97,23 +110,9 @@ pub async fn count_places(
 ) -> Result<PlaceStep, StorageError> {
     use device::Column;
     let reader = begin_step(db).await?;
-    let rest = device::Entity::find()
-        .filter(Column::TenantId.eq(scope.tenant().get()))
-        .apply_if(after, |rows, after| rows.filter(Column::DeviceId.gt(after)));
-    let last_device: Option<String> = rest
-        .clone()
-        .select_only()
-        .column(Column::DeviceId)
-        .order_by_asc(Column::DeviceId)
-        .limit(1)
-        .offset(devices.saturating_sub(1))
-        .into_tuple()
-        .one(reader.connection())
-        .await?;
-    let counts: Vec<(Option<String>, i64)> = rest
-        .apply_if(last_device.as_deref(), |rows, last| {
-            rows.filter(Column::DeviceId.lte(last))
-        })
+    let rows = device::Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
+    let (step, last_device) = next_step(&reader, rows, Column::DeviceId, after, devices).await?;
+    let counts: Vec<(Option<String>, i64)> = step
         .select_only()
         .column(Column::OrgInfo)
         .column_as(Column::DeviceId.count(), "devices")

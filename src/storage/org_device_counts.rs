@@ -26,7 +26,7 @@ pub async fn counted_at(
     Ok(row.and_then(|row| row.nodes_counted_at))
 }
 
-/// Returns the number of devices at and below a node. The empty path stands for all devices of the tenant.
+/// Returns the number of devices at and below a node. The empty path means all devices of the tenant.
 pub async fn find(reader: &impl Reader, scope: TenantScope, path: &[String]) -> Result<u64, StorageError> {
     let (parent, code) = key_of(path);
     let row = Entity::find_by_id((scope.tenant().get(), parent, code))

@@ -1,4 +1,4 @@
-//! The resolver alone, on so many apps that the processor's caches cannot hold them.
+//! The resolver alone, on more apps than fit into the processor's caches.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -152,7 +152,7 @@ pub(super) struct OrgPicker {
 }
 
 impl OrgPicker {
-    /// Name of the button that the Enter key stands for while the tree is shown.
+    /// Name of the button that the Enter key presses while the tree is shown.
     pub(super) const FIND: &str = FIND;
 
     /// Reads the part of the directory that `input` asks for. `action` is the address that shows the form again.
