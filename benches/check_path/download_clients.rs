@@ -17,8 +17,8 @@ use crate::download_load::Progress;
 
 /// Maximum number of bytes of one read.
 const READ_BYTES: u64 = 1 << 20;
-/// Flag of Linux that discards the received bytes. Without it, copying them would take more time than nginx needs to
-/// send them, so that the generator and not the server would be measured.
+/// Flag of Linux that discards the received bytes. Copying them would take time of the generator's core, which must not be
+/// the bottleneck.
 const MSG_TRUNC: i32 = 0x20;
 /// Time between two reads of a slow client.
 const READ_INTERVAL: Duration = Duration::from_millis(125);
