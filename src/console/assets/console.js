@@ -143,7 +143,7 @@
     button.textContent = "×";
     button.setAttribute("aria-label", "Esc");
     close.append(button);
-    dialog.append(close, ...$$("#main h2:first-of-type, #main dl", page));
+    dialog.append(close, ...$$("#main h2:first-of-type, #main h2:first-of-type + dl", page));
     body.append(dialog);
     dialog.showModal();
   };
