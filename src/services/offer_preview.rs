@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use self::known_devices::list_examined;
 use super::explain::find_directory;
-use super::releases::{NewDraft, NewRelease, draft_of, require_same_file};
+use super::releases::{NewDraft, NewRelease, draft_of, ignored_fields};
 use super::{Caller, Context, ServiceError, apps};
 use crate::live::compile_app;
 use crate::storage::catalog_states::{self, AppRows};
@@ -155,7 +155,7 @@ async fn find_published(
     let NewDraft { draft, .. } = draft_of(reader, scope, app, new).await?;
     let existing = find_facts(reader, scope, &draft.release).await?.existing;
     if let Some(stored) = &existing {
-        require_same_file(&stored.value.release.content, &draft.release.content.file)?;
+        ignored_fields(&stored.value, &draft.release.content.file, new)?;
     }
     let is_stored = existing.is_some();
     let record: ReleaseRecord = existing.map_or(draft, |stored| stored.value);

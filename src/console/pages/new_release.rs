@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::artifacts::{UPLOAD, version_of};
+use super::existing_release;
 use super::found_file::{self, FoundFile, find_artifact, find_replaced};
 use super::offer_preview::{self, PreviewView};
 use super::org_picker::{self, OrgPicker};
@@ -22,6 +23,7 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::offer_preview::OfferPreview;
+use crate::services::releases::CreatedRelease;
 use crate::services::{RequiredPermission, apps, artifacts, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter};
@@ -166,6 +168,7 @@ async fn release_form(
             vec![("identifier", path.package_name.to_string())],
         ),
     };
+    let form = existing_release::with_link(form, shell.t, &app, attempt.map(|attempt| &attempt.problem))?;
     let control = offer_preview::control(shell.t, &of_preview, attempt)?;
     let enter = if picker.is_open {
         Button {
@@ -213,6 +216,7 @@ async fn show_again(form: &Submission, preview: Option<OfferPreview>) -> Result<
 }
 
 async fn show_problem(form: &Submission, problem: Problem) -> Result<HttpResponse, PageError> {
+    let problem = existing_release::localize(&form.visit, &form.visit.path()?, problem).await?;
     let attempt = form.attempt(&NEW, problem)?;
     let shown = Shown {
         attempt: Some(&attempt),
@@ -258,12 +262,7 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     let path: AppPath = form.visit.path()?;
     org_picker::apply_boxes(&mut form.input);
     match try_create(&form, &path).await {
-        Ok(id) => {
-            let notice = if form.input.has("publish") {
-                "published"
-            } else {
-                "created"
-            };
+        Ok(SentRelease { id, notice }) => {
             let releases = format!("{}/releases", Place::of(&path).app);
             Ok(see_other(&format!("{releases}/{}?done={notice}", segment(&id))))
         }
@@ -271,7 +270,13 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     }
 }
 
-async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem> {
+/// Release that the form led to.
+struct SentRelease {
+    id: String,
+    notice: &'static str,
+}
+
+async fn try_create(form: &Submission, path: &AppPath) -> Result<SentRelease, Problem> {
     let new = requests::release(&NEW.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = RequiredPermission::in_tenant(path.tenant_id, Action::WriteReleases);
@@ -289,7 +294,21 @@ async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem
         },
     );
     Ok(match made.await? {
-        Created::New(created) => created.name(),
-        Created::Earlier(name) => name,
+        Created::New(created) => SentRelease {
+            id: created.name(),
+            notice: notice_of(&created),
+        },
+        Created::Earlier(id) => SentRelease { id, notice: "exists" },
     })
+}
+
+/// Names what this form has done, which is nothing if the same release was there already.
+fn notice_of(created: &CreatedRelease) -> &'static str {
+    if created.is_published {
+        "published"
+    } else if created.is_new {
+        "created"
+    } else {
+        "exists"
+    }
 }
