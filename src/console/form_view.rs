@@ -201,9 +201,9 @@ impl FormContext<'_> {
             upload_failed: t.upload_failed,
             disclosure: None,
             is_open: attempt.is_some(),
-            problem: attempt.filter(|_| !self.is_done).map(|attempt| {
-                ProblemView::of(t, &attempt.problem, !values.is_empty())
-            }),
+            problem: attempt
+                .filter(|_| !self.is_done)
+                .map(|attempt| ProblemView::of(t, &attempt.problem, !values.is_empty())),
             required: t.required,
             now_stored: t.now_stored,
             enter: None,
@@ -327,11 +327,13 @@ fn field_view(
                 .collect(),
             _ => Vec::new(),
         },
-        stored: (meanwhile == Meanwhile::Conflict && differs && !is_secret).then(|| match (is_flag, stored.as_str()) {
-            (true, "true") => t.yes.to_owned(),
-            (true, _) => t.no.to_owned(),
-            (false, "") => t.nothing.to_owned(),
-            (false, text) => text.to_owned(),
+        stored: (meanwhile == Meanwhile::Conflict && differs && !is_secret).then(|| {
+            match (is_flag, stored.as_str()) {
+                (true, "true") => t.yes.to_owned(),
+                (true, _) => t.no.to_owned(),
+                (false, "") => t.nothing.to_owned(),
+                (false, text) => text.to_owned(),
+            }
         }),
         value: match field.kind {
             Kind::Instant => value.trim_end_matches('Z').to_owned(),

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::artifacts::{UPLOAD, version_of};
 use super::existing_release;
-use super::found_file::{self, FoundFile, find_artifact, find_replaced};
+use super::found_file::{self, FoundFile, find_artifact, find_replaced, package_warning};
 use super::offer_preview::{self, PreviewView};
 use super::org_picker::{self, OrgPicker};
 use super::release_form::{NEW, NEW_OF_FILE};
@@ -102,14 +102,23 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
         Some(artifact) => {
             let newest = find_replaced(visit, &path, shown.attempt, artifact).await?;
             let (tenant, app) = (&place.tenant, &place.app);
-            Some(FoundFile::of(&shell, tenant, app, artifact, newest.as_ref()))
+            Some(FoundFile {
+                package_warning: package_warning(visit, &path, shown.attempt, artifact, newest.as_ref())
+                    .await?,
+                ..FoundFile::of(&shell, tenant, app, artifact, newest.as_ref())
+            })
         }
         None => None,
     };
     let form = release_form(visit, &shell, &path, &shown, artifact.as_ref()).await?;
     let preview = shown
         .preview
-        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview));
+        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview))
+        .transpose()?
+        .map(|view| PreviewView {
+            package_warning: found.as_ref().and_then(|found| found.package_warning.clone()),
+            ..view
+        });
     let upload = visit
         .may(Action::WriteArtifacts)
         .then(|| shell.forms(shown.attempt).form(&UPLOAD, &here));
@@ -127,7 +136,7 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
         upload,
         found,
         form,
-        preview: preview.transpose()?,
+        preview,
         here,
         s: &shell,
     };

@@ -519,6 +519,8 @@ pub(super) static TEXTS: Texts = Texts {
     stale_action: "Somebody saved this after you opened it. The page shows it as it is now. Repeat the action if you still want it.",
     form_already_sent: "This form was already sent. To create another one, send it again.",
     form_in_progress: "This form is being processed. Wait a moment, then send it again.",
-    secret_not_shown_again: "The token was created; its secret is not shown again. If you lost it, delete it and create another.",
+    secret_not_shown_again: "The token, key or code was created; its secret is not shown again. If you lost it, delete it and create another.",
     back_to_list: "Back to the list",
+    and_more: "and {count} more",
+    warn_other_package: "The file's package is {package}; you release it as resource {resource}.",
 };

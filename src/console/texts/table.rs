@@ -534,4 +534,6 @@ texts! {
     form_in_progress,
     secret_not_shown_again,
     back_to_list,
+    and_more,
+    warn_other_package,
 }

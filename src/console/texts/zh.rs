@@ -519,6 +519,8 @@ pub(super) static TEXTS: Texts = Texts {
     stale_action: "在您打开之后，有人已保存此内容。本页显示当前内容，如仍需要，请再次执行。",
     form_already_sent: "此表单已发送过。如需再创建一个，请再次发送。",
     form_in_progress: "此表单正在处理，请稍候再次发送。",
-    secret_not_shown_again: "令牌已创建，其密钥不会再次显示。如已遗失，请删除后重新创建。",
+    secret_not_shown_again: "令牌、密钥或代码已创建，其内容不会再次显示。如已遗失，请删除后重新创建。",
     back_to_list: "返回列表",
+    and_more: "以及另外 {count} 台",
+    warn_other_package: "文件的包名为 {package}，而您将其作为资源 {resource} 发布。",
 };
