@@ -116,7 +116,7 @@ mod tests {
         fields: &[
             Field::new("name", Kind::Text, |t| t.username),
             Field::new("at", Kind::Instant, |t| t.starts_at),
-            Field::new("enabled", Kind::Flag, |t| t.enabled),
+            Field::new("enabled", Kind::Flag, |t| t.floor),
         ],
     };
 
