@@ -11,6 +11,7 @@ use askama::Template;
 use super::format::Moment;
 use super::memory_view::MemoryView;
 use super::page_error::PageError;
+use super::pages::credentials::list_of_secrets;
 use super::response::{add_page_headers, html};
 use super::shell::Shell;
 use super::texts::Texts;
@@ -24,6 +25,8 @@ use slipway_domain::catalog::language::Language;
 struct ErrorPage<'a> {
     s: &'a Shell,
     detail: &'a str,
+    /// List of the credentials, if the page is about the secret of one.
+    list: Option<&'a str>,
     is_unavailable: bool,
     /// Facts of the node that need no database.
     memory: Option<Memory>,
@@ -85,12 +88,21 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     let page = ErrorPage {
         from_memory: person.and_then(|person| MemoryView::of(request, &shell, person.principal)),
         s: &shell,
-        detail: problem.detail(),
+        detail: detail(shell.t, problem),
+        list: list_for(request, problem),
         is_unavailable,
         memory,
         request_id: request_id(request),
     };
     respond(problem, page)
+}
+
+fn detail<'a>(t: &Texts, problem: &'a Problem) -> &'a str {
+    t.problem_of_form(problem.code()).unwrap_or(problem.detail())
+}
+
+fn list_for<'a>(request: &'a HttpRequest, problem: &Problem) -> Option<&'a str> {
+    (problem.code() == ProblemCode::SecretAlreadyShown).then(|| list_of_secrets(request.path()))
 }
 
 fn respond(problem: &Problem, page: ErrorPage<'_>) -> HttpResponse {
@@ -110,7 +122,8 @@ pub(super) fn failure_page(languages: &str, problem: &Problem) -> HttpResponse {
     shell.title = shell.t.problem_title(problem.code()).to_owned();
     let page = ErrorPage {
         s: &shell,
-        detail: problem.detail(),
+        detail: detail(shell.t, problem),
+        list: None,
         is_unavailable: false,
         memory: None,
         from_memory: None,

@@ -6,7 +6,9 @@ use askama::Template;
 
 use super::fields::{Field, Form, Kind, Style, instant};
 use super::fragment::Fragment;
-use super::input::{ETAG, FORM_ID, Input};
+use super::input::{ETAG, FORM_ID, Input, OPENED};
+use super::missing_form::MissingForm;
+use super::opened_values::{Meanwhile, OpenedValues};
 use super::texts::Texts;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::random;
@@ -27,6 +29,10 @@ pub(super) struct FormView {
     token: String,
     form_id: String,
     etag: Option<String>,
+    /// Entity tag and opened values of the last attempt, if they still apply.
+    kept: Option<(String, String)>,
+    /// Digests of the values with which the form is opened, if it is conditional on them.
+    opened: String,
     fields: Vec<FieldView>,
     submit: &'static str,
     explanation: Option<&'static str>,
@@ -37,14 +43,41 @@ pub(super) struct FormView {
     /// Heading of a form that is opened on demand.
     disclosure: Option<&'static str>,
     is_open: bool,
-    /// Title and detail of the last attempt's problem.
-    problem: Option<(&'static str, String)>,
+    /// Problem of the last attempt.
+    problem: Option<ProblemView>,
     required: &'static str,
     now_stored: &'static str,
     /// Button that the Enter key presses, if it is not that of the form.
     enter: Option<Button>,
     /// Controls below the button of the form.
     further: Option<Fragment>,
+}
+
+/// Problem above the fields.
+struct ProblemView {
+    title: Option<&'static str>,
+    detail: String,
+}
+
+impl ProblemView {
+    /// `has_values` is true for a form that shows the values of an object.
+    fn of(t: &Texts, problem: &Problem, has_values: bool) -> Self {
+        let text = match problem.code() {
+            ProblemCode::Stale if has_values => Some(t.stale_values),
+            ProblemCode::Stale => Some(t.stale_action),
+            code => t.problem_of_form(code),
+        };
+        match text {
+            Some(text) => Self {
+                title: None,
+                detail: text.to_owned(),
+            },
+            None => Self {
+                title: Some(t.problem_title(problem.code())),
+                detail: problem.detail().to_owned(),
+            },
+        }
+    }
 }
 
 /// Button that sends the form to another address.
@@ -102,6 +135,7 @@ impl askama::filters::HtmlSafe for FormView {}
 pub(super) struct FormContext<'a> {
     pub(super) t: &'static Texts,
     pub(super) token: &'a str,
+    pub(super) missing_form: &'a MissingForm,
     pub(super) attempt: Option<&'a Attempt>,
     /// `true` if the attempt succeeded, and is shown to be repeated with other input.
     pub(super) is_done: bool,
@@ -111,6 +145,7 @@ impl FormContext<'_> {
     /// Shows the input of the attempt without a problem.
     pub(super) fn without_problem(mut self) -> Self {
         self.is_done = true;
+        self.missing_form.set_shown();
         self
     }
 
@@ -138,15 +173,26 @@ impl FormContext<'_> {
             let stored = values.iter().find(|(name, _)| *name == field.name);
             stored.map_or(field.initial.to_owned(), |(_, value)| value.clone())
         };
+        if attempt.is_some() {
+            self.missing_form.set_shown();
+        }
         let is_stale = attempt.is_some_and(|attempt| attempt.problem.code() == ProblemCode::Stale);
-        let fields = form.fields.iter();
+        let opened_before = attempt.and_then(|attempt| OpenedValues::parse(form, attempt.input.get(OPENED)));
+        let opened = opened_before.as_ref();
+        let fields = form.fields.iter().enumerate();
         FormView {
             action: action.to_string(),
             token: self.token.to_owned(),
             form_id: form_id(attempt),
             etag: None,
+            kept: attempt.filter(|_| !is_stale).and_then(condition_of),
+            opened: OpenedValues::of(form, stored).into_text(),
             fields: fields
-                .map(|field| field_view(t, &id, field, stored(field), attempt, is_stale))
+                .map(|(index, field)| {
+                    let stored = stored(field);
+                    let meanwhile = Meanwhile::of(is_stale, opened, (index, field), attempt, &stored);
+                    field_view(t, &id, field, stored, attempt, meanwhile)
+                })
                 .collect(),
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
@@ -155,10 +201,9 @@ impl FormContext<'_> {
             upload_failed: t.upload_failed,
             disclosure: None,
             is_open: attempt.is_some(),
-            problem: attempt.filter(|_| !self.is_done).map(|attempt| {
-                let problem = &attempt.problem;
-                (t.problem_title(problem.code()), problem.detail().to_owned())
-            }),
+            problem: attempt
+                .filter(|_| !self.is_done)
+                .map(|attempt| ProblemView::of(t, &attempt.problem, !values.is_empty())),
             required: t.required,
             now_stored: t.now_stored,
             enter: None,
@@ -166,6 +211,14 @@ impl FormContext<'_> {
             id,
         }
     }
+}
+
+/// Returns the condition of an attempt that was not compared with the stored object, with the values that it was opened
+/// with. The current tag would let the next attempt overwrite what somebody else has stored meanwhile.
+fn condition_of(attempt: &Attempt) -> Option<(String, String)> {
+    let input = &attempt.input;
+    let etag = input.get(ETAG);
+    (!etag.is_empty()).then(|| (etag.to_owned(), input.get(OPENED).to_owned()))
 }
 
 /// A form that is sent again after an unknown outcome keeps its id, so that nothing is created twice.
@@ -181,6 +234,10 @@ impl FormView {
     /// Makes the form conditional on the object's current state.
     pub(super) fn etag(mut self, etag: &str) -> Self {
         self.etag = Some(etag.to_owned());
+        if let Some((etag, opened)) = self.kept.take() {
+            self.etag = Some(etag);
+            self.opened = opened;
+        }
         self
     }
 
@@ -219,6 +276,10 @@ impl FormView {
     fn etag_field() -> &'static str {
         ETAG
     }
+
+    fn opened_field() -> &'static str {
+        OPENED
+    }
 }
 
 fn field_view(
@@ -227,12 +288,13 @@ fn field_view(
     field: &Field,
     stored: String,
     attempt: Option<&Attempt>,
-    is_stale: bool,
+    meanwhile: Meanwhile,
 ) -> FieldView {
+    let entered = attempt.filter(|_| meanwhile != Meanwhile::Untouched);
     let is_secret = matches!(field.kind, Kind::Password | Kind::NewPassword);
-    let given = attempt.map(|attempt| attempt.input.get(field.name).to_owned());
+    let given = entered.map(|attempt| attempt.input.get(field.name).to_owned());
     let is_flag = matches!(field.kind, Kind::Flag);
-    let is_checked = match attempt {
+    let is_checked = match entered {
         Some(attempt) => attempt.input.has(field.name),
         None => stored == "true",
     };
@@ -265,11 +327,13 @@ fn field_view(
                 .collect(),
             _ => Vec::new(),
         },
-        stored: (is_stale && differs && !is_secret).then(|| match (is_flag, stored.as_str()) {
-            (true, "true") => t.yes.to_owned(),
-            (true, _) => t.no.to_owned(),
-            (false, "") => t.nothing.to_owned(),
-            (false, text) => text.to_owned(),
+        stored: (meanwhile == Meanwhile::Conflict && differs && !is_secret).then(|| {
+            match (is_flag, stored.as_str()) {
+                (true, "true") => t.yes.to_owned(),
+                (true, _) => t.no.to_owned(),
+                (false, "") => t.nothing.to_owned(),
+                (false, text) => text.to_owned(),
+            }
         }),
         value: match field.kind {
             Kind::Instant => value.trim_end_matches('Z').to_owned(),

@@ -11,6 +11,8 @@ use slipway_gateway::params::{BodyKind, Params};
 pub(super) const FORM_TOKEN: &str = "csrf_token";
 pub(super) const FORM_ID: &str = "form_id";
 pub(super) const ETAG: &str = "etag";
+/// Digests of the values with which the form was opened, beside the entity tag.
+pub(super) const OPENED: &str = "opened";
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Input(Vec<(String, String)>);

@@ -19,6 +19,8 @@ mod format;
 mod fragment;
 mod input;
 mod memory_view;
+mod missing_form;
+mod opened_values;
 mod org_codes;
 mod page_error;
 mod pages;

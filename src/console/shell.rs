@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 
 use super::assets;
 use super::form_view::{Attempt, FormContext};
+use super::missing_form::MissingForm;
 use super::session::safe_path;
 use super::texts::Texts;
 use super::visit::{SignedIn, Visit, query_param, tenant_of};
@@ -24,6 +25,8 @@ pub(super) struct Shell {
     pub(super) form_token: String,
     /// Result of the form that led to this page.
     pub(super) notice: Option<&'static str>,
+    /// Problem of a form that this page does not show.
+    pub(super) missing_form: MissingForm,
     /// This page, to return to.
     pub(super) here: String,
     pub(super) style: &'static str,
@@ -134,6 +137,7 @@ impl Shell {
             search: None,
             form_token: String::new(),
             notice: None,
+            missing_form: MissingForm::default(),
             here: "/console".to_owned(),
             style: assets::style_path(),
             script: assets::script_path(),
@@ -151,8 +155,12 @@ impl Shell {
 
     /// Returns what the forms of the page need.
     pub(super) fn forms<'a>(&'a self, attempt: Option<&'a Attempt>) -> FormContext<'a> {
+        if let Some(attempt) = attempt {
+            self.missing_form.expect(self.t, attempt);
+        }
         FormContext {
             t: self.t,
+            missing_form: &self.missing_form,
             token: &self.form_token,
             attempt,
             is_done: false,

@@ -165,6 +165,20 @@ impl Problem {
         )
     }
 
+    /// Replaces the explanation, which is then also the error of a field.
+    pub(crate) fn at_field(self, field: &str, detail: String) -> Self {
+        Self {
+            errors: vec![FieldError::invalid(field, detail.clone())],
+            detail,
+            ..self
+        }
+    }
+
+    /// Returns the id of the object that the problem names.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     pub(crate) fn code(&self) -> ProblemCode {
         self.code
     }
@@ -238,6 +252,10 @@ impl From<ServiceError> for Problem {
             ServiceError::SignerChanged(_) => Self::new(Code::SignerChanged, detail),
             ServiceError::UnsafePackage(_) => Self::new(Code::UnsafePackage, detail),
             ServiceError::VersionConflict(_) => Self::new(Code::VersionConflict, detail),
+            ServiceError::ReleaseDiffers { id, .. } => Self {
+                id: Some(id.to_string()),
+                ..Self::new(Code::VersionConflict, detail)
+            },
             ServiceError::Stale => Self::new(Code::Stale, detail),
             ServiceError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),
             ServiceError::IdempotencyKeyInUse => Self::new(Code::IdempotencyKeyInUse, detail),

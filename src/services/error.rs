@@ -6,6 +6,7 @@ use crate::artifact_store::StoreError;
 use crate::storage::{Cause, StorageError, UniqueKey};
 use slipway_domain::access::Refusal;
 use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::ReleaseId;
 use slipway_domain::catalog::release::Release;
 
 /// Time limit of a use case. [`ServiceError::GivenUp`] reports it.
@@ -35,6 +36,12 @@ pub enum ServiceError {
     WrongState { detail: String, fields: Vec<FieldError> },
     #[error("{0}")]
     VersionConflict(String),
+    /// The version exists with the same file and other content, and the caller asked for exactly this content.
+    #[error("the version exists already with other values of: {}; nothing was saved", fields.join(", "))]
+    ReleaseDiffers {
+        id: ReleaseId,
+        fields: Vec<&'static str>,
+    },
     /// Devices with the newest release could not install this one.
     #[error("{0}")]
     SignerChanged(String),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use self::known_devices::list_examined;
 use super::explain::find_directory;
-use super::releases::{NewDraft, NewRelease, draft_of, require_same_file};
+use super::releases::{NewDraft, NewRelease, draft_of, ignored_fields};
 use super::{Caller, Context, ServiceError, apps};
 use crate::live::compile_app;
 use crate::storage::catalog_states::{self, AppRows};
@@ -49,6 +49,8 @@ pub struct OfferPreview {
     pub offer: Option<Vec<u8>>,
     /// Some of the examined devices that would be offered the release.
     pub receivers: Vec<DeviceId>,
+    /// Number of all examined devices that would be offered the release.
+    pub receiving: usize,
     /// Some of the examined devices that would not be offered the release.
     pub others: Vec<OtherDevice>,
     /// Number of known devices that were examined.
@@ -112,8 +114,9 @@ pub async fn preview_offer(
         at: published.context.now,
         offer: None,
         receivers: Vec::new(),
+        receiving: 0,
         others: Vec::new(),
-        examined: devices.len(),
+        examined: 0,
         is_share_drawn,
         replaces,
     };
@@ -155,7 +158,7 @@ async fn find_published(
     let NewDraft { draft, .. } = draft_of(reader, scope, app, new).await?;
     let existing = find_facts(reader, scope, &draft.release).await?.existing;
     if let Some(stored) = &existing {
-        require_same_file(&stored.value.release.content, &draft.release.content.file)?;
+        ignored_fields(&stored.value, &draft.release.content.file, new)?;
     }
     let is_stored = existing.is_some();
     let record: ReleaseRecord = existing.map_or(draft, |stored| stored.value);
@@ -227,9 +230,11 @@ struct Published<'a> {
 }
 
 impl Published<'_> {
-    /// Adds a device to the examples.
+    /// Counts a device, and adds it to the examples.
     fn examine(&self, device: &DeviceId, check: &Check<'_>, preview: &mut OfferPreview) {
+        preview.examined += 1;
         if let Some(offer) = self.offer_in(&self.app, check, &self.context) {
+            preview.receiving += 1;
             if preview.receivers.len() < EXAMPLES {
                 preview.receivers.push(device.clone());
             }

@@ -33,6 +33,8 @@ pub struct NewRelease {
     pub given: ReleaseChanges,
     /// Publish immediately, with these overrides.
     pub publish: Option<PublishOverrides>,
+    /// Refuses the version if it exists with other content.
+    pub must_match: bool,
 }
 
 /// Result of creating a release.
@@ -41,6 +43,8 @@ pub struct CreatedRelease {
     pub stored: Versioned<ReleaseRecord>,
     /// `false` if the version already existed.
     pub is_new: bool,
+    /// `true` if this call published the release.
+    pub is_published: bool,
     /// Fields that differ from the stored release and were not applied.
     pub ignored: Vec<&'static str>,
 }
@@ -122,6 +126,26 @@ fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceErr
     Ok(())
 }
 
+/// Returns the given fields that differ from the stored release of the same version and file.
+pub(super) fn ignored_fields(
+    existing: &ReleaseRecord,
+    file: &ReleaseFile,
+    new: &NewRelease,
+) -> Result<Vec<&'static str>, ServiceError> {
+    let stored = &existing.release.content;
+    require_same_file(stored, file)?;
+    let mut wished = stored.clone();
+    new.given.clone().apply_to(&mut wished);
+    let ignored = stored.changed_fields(&wished);
+    if new.must_match && !ignored.is_empty() {
+        return Err(ServiceError::ReleaseDiffers {
+            id: existing.release.id,
+            fields: ignored,
+        });
+    }
+    Ok(ignored)
+}
+
 /// Accepts the stored release of the same version, and publishes it if requested.
 async fn find_again(
     context: &TransitionContext<'_>,
@@ -129,11 +153,7 @@ async fn find_again(
     file: &ReleaseFile,
     new: NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
-    let stored = &existing.value.release.content;
-    require_same_file(stored, file)?;
-    let mut wished = stored.clone();
-    new.given.apply_to(&mut wished);
-    let ignored = stored.changed_fields(&wished);
+    let ignored = ignored_fields(&existing.value, file, &new)?;
     let published = match new.publish {
         Some(overrides) => {
             context
@@ -143,6 +163,7 @@ async fn find_again(
         None => None,
     };
     Ok(CreatedRelease {
+        is_published: published.is_some(),
         stored: published.unwrap_or(existing),
         is_new: false,
         ignored,
@@ -150,7 +171,7 @@ async fn find_again(
 }
 
 /// Requires that the stored release of a version has this file.
-pub(super) fn require_same_file(stored: &ReleaseContent, file: &ReleaseFile) -> Result<(), ServiceError> {
+fn require_same_file(stored: &ReleaseContent, file: &ReleaseFile) -> Result<(), ServiceError> {
     if stored.file.same_digests(file) {
         return Ok(());
     }
@@ -201,6 +222,7 @@ async fn insert(
     Ok(CreatedRelease {
         stored,
         is_new: true,
+        is_published: published.is_some(),
         ignored: Vec::new(),
     })
 }

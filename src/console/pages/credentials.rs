@@ -174,19 +174,22 @@ struct SecretPage<'a> {
     back: String,
 }
 
+/// Returns the address of the list that a path below it belongs to: of keys, tokens, or the codes of a device.
+pub(in crate::console) fn list_of_secrets(path: &str) -> &str {
+    let ends = ["/keys", "/tokens"].map(|end| path.find(end).map(|start| start + end.len()));
+    let of_device = path.strip_suffix("/enrolment-code").map(str::len);
+    let end = of_device.or_else(|| ends.into_iter().flatten().next());
+    &path[..end.unwrap_or(path.len())]
+}
+
 /// Shows a new secret. It is stored nowhere, so this page has no address of its own.
 fn show_secret<K: Shown>(visit: &Visit, issued: IssuedCredential<K>) -> Result<HttpResponse, PageError> {
     let shell = Shell::of(visit, visit.texts().new_secret);
-    let path = visit.request.path();
-    let end = path
-        .find("/keys")
-        .map(|start| start + 5)
-        .or_else(|| path.find("/tokens").map(|start| start + 7));
     let page = SecretPage {
         name: issued.stored.value.title(),
         public_text: issued.stored.value.public_text(),
         secret: issued.secret,
-        back: path[..end.unwrap_or(path.len())].to_owned(),
+        back: list_of_secrets(visit.request.path()).to_owned(),
         s: &shell,
     };
     html(StatusCode::OK, &page)

@@ -22,6 +22,8 @@ pub(super) struct FoundFile {
     pub(super) damage: Option<&'static str>,
     pub(super) facts: Vec<Fact>,
     pub(super) warnings: Vec<&'static str>,
+    /// Warns that the file is that of another resource.
+    pub(super) package_warning: Option<String>,
     pub(super) replaces: Option<ReleaseSummary>,
     /// `true` if the published release has this version or a higher one.
     pub(super) is_not_newer: bool,
@@ -46,6 +48,7 @@ impl FoundFile {
             damage: artifact.damage.map(|damage| t.file_damage(damage.kind)),
             facts: facts_of(t, &artifact.facts),
             warnings: warnings_of(t, &artifact.facts),
+            package_warning: None,
             replaces: newest.map(|stored| ReleaseSummary::of(shell, app, stored)),
             is_not_newer: version_code(artifact)
                 .zip(published)
@@ -84,12 +87,49 @@ pub(super) async fn find_replaced(
     artifact: &Artifact,
 ) -> Result<Option<Versioned<ReleaseRecord>>, PageError> {
     let entered = attempt.map(|attempt| attempt.input.get("identifier").trim());
-    let package = artifact.facts.package().map(|package| package.package_name);
-    let Some(identifier) = entered.or(package).and_then(|name| Identifier::parse(name).ok()) else {
+    let Some(identifier) = entered
+        .or(package_of(artifact))
+        .and_then(|name| Identifier::parse(name).ok())
+    else {
         return Ok(None);
     };
     let (ctx, caller, app) = (&visit.ctx, visit.caller(false), &path.package_name);
     Ok(releases::find_newest_published(ctx, &caller, path.tenant_id, app, &identifier).await?)
+}
+
+/// Returns a warning if the file is of another package than the resource in the form. A resource whose newest published
+/// release is of the same package has one of its own.
+pub(super) async fn package_warning(
+    visit: &Visit,
+    path: &AppPath,
+    attempt: Option<&Attempt>,
+    artifact: &Artifact,
+    newest: Option<&Versioned<ReleaseRecord>>,
+) -> Result<Option<String>, PageError> {
+    let entered = attempt.map_or("", |attempt| attempt.input.get("identifier").trim());
+    let Some(package) = package_of(artifact) else {
+        return Ok(None);
+    };
+    if entered.is_empty() || entered == package {
+        return Ok(None);
+    }
+    let earlier = newest.and_then(|stored| stored.value.release.content.file.artifact.as_ref());
+    if let Some(sha256) = earlier {
+        let (ctx, caller) = (&visit.ctx, visit.caller(false));
+        match artifacts::find_content(ctx, &caller, path.tenant_id, sha256).await {
+            Ok(found) if package_of(&found.artifact.value) == Some(package) => return Ok(None),
+            Ok(_) | Err(ServiceError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let text = visit.texts().warn_other_package;
+    Ok(Some(
+        text.replace("{package}", package).replace("{resource}", entered),
+    ))
+}
+
+fn package_of(artifact: &Artifact) -> Option<&str> {
+    artifact.facts.package().map(|package| package.package_name)
 }
 
 /// Returns the version code of a package, unless it is too large for a release.

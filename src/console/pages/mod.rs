@@ -11,6 +11,7 @@ pub(super) mod credential_kinds;
 pub(super) mod credentials;
 pub(super) mod device;
 pub(super) mod devices;
+mod existing_release;
 pub(super) mod explain;
 pub(super) mod found_file;
 pub(super) mod new_release;

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::artifacts::{UPLOAD, version_of};
-use super::found_file::{self, FoundFile, find_artifact, find_replaced};
+use super::existing_release;
+use super::found_file::{self, FoundFile, find_artifact, find_replaced, package_warning};
 use super::offer_preview::{self, PreviewView};
 use super::org_picker::{self, OrgPicker};
 use super::release_form::{NEW, NEW_OF_FILE};
@@ -22,6 +23,7 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::offer_preview::OfferPreview;
+use crate::services::releases::CreatedRelease;
 use crate::services::{RequiredPermission, apps, artifacts, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter};
@@ -100,14 +102,23 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
         Some(artifact) => {
             let newest = find_replaced(visit, &path, shown.attempt, artifact).await?;
             let (tenant, app) = (&place.tenant, &place.app);
-            Some(FoundFile::of(&shell, tenant, app, artifact, newest.as_ref()))
+            Some(FoundFile {
+                package_warning: package_warning(visit, &path, shown.attempt, artifact, newest.as_ref())
+                    .await?,
+                ..FoundFile::of(&shell, tenant, app, artifact, newest.as_ref())
+            })
         }
         None => None,
     };
     let form = release_form(visit, &shell, &path, &shown, artifact.as_ref()).await?;
     let preview = shown
         .preview
-        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview));
+        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview))
+        .transpose()?
+        .map(|view| PreviewView {
+            package_warning: found.as_ref().and_then(|found| found.package_warning.clone()),
+            ..view
+        });
     let upload = visit
         .may(Action::WriteArtifacts)
         .then(|| shell.forms(shown.attempt).form(&UPLOAD, &here));
@@ -125,7 +136,7 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
         upload,
         found,
         form,
-        preview: preview.transpose()?,
+        preview,
         here,
         s: &shell,
     };
@@ -166,6 +177,7 @@ async fn release_form(
             vec![("identifier", path.package_name.to_string())],
         ),
     };
+    let form = existing_release::with_link(form, shell.t, &app, attempt.map(|attempt| &attempt.problem))?;
     let control = offer_preview::control(shell.t, &of_preview, attempt)?;
     let enter = if picker.is_open {
         Button {
@@ -213,6 +225,7 @@ async fn show_again(form: &Submission, preview: Option<OfferPreview>) -> Result<
 }
 
 async fn show_problem(form: &Submission, problem: Problem) -> Result<HttpResponse, PageError> {
+    let problem = existing_release::localize(&form.visit, &form.visit.path()?, problem).await?;
     let attempt = form.attempt(&NEW, problem)?;
     let shown = Shown {
         attempt: Some(&attempt),
@@ -258,12 +271,7 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     let path: AppPath = form.visit.path()?;
     org_picker::apply_boxes(&mut form.input);
     match try_create(&form, &path).await {
-        Ok(id) => {
-            let notice = if form.input.has("publish") {
-                "published"
-            } else {
-                "created"
-            };
+        Ok(SentRelease { id, notice }) => {
             let releases = format!("{}/releases", Place::of(&path).app);
             Ok(see_other(&format!("{releases}/{}?done={notice}", segment(&id))))
         }
@@ -271,7 +279,13 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     }
 }
 
-async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem> {
+/// Release that the form led to.
+struct SentRelease {
+    id: String,
+    notice: &'static str,
+}
+
+async fn try_create(form: &Submission, path: &AppPath) -> Result<SentRelease, Problem> {
     let new = requests::release(&NEW.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = RequiredPermission::in_tenant(path.tenant_id, Action::WriteReleases);
@@ -289,7 +303,21 @@ async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem
         },
     );
     Ok(match made.await? {
-        Created::New(created) => created.name(),
-        Created::Earlier(name) => name,
+        Created::New(created) => SentRelease {
+            id: created.name(),
+            notice: notice_of(&created),
+        },
+        Created::Earlier(id) => SentRelease { id, notice: "exists" },
     })
+}
+
+/// Names what this form has done, which is nothing if the same release was there already.
+fn notice_of(created: &CreatedRelease) -> &'static str {
+    if created.is_published {
+        "published"
+    } else if created.is_new {
+        "created"
+    } else {
+        "exists"
+    }
 }

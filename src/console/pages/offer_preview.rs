@@ -65,7 +65,13 @@ pub(super) struct PreviewView {
     pub(super) is_share_drawn: bool,
     pub(super) replaces: Option<ReleaseSummary>,
     pub(super) receivers: Vec<Link>,
+    /// Says how many receivers are not listed.
+    pub(super) more_receivers: Option<String>,
     pub(super) others: Vec<OtherDevice>,
+    /// Says how many of the others are not listed.
+    pub(super) more_others: Option<String>,
+    /// Warns that the file is that of another resource.
+    pub(super) package_warning: Option<String>,
     /// Offer as JSON, a line for each member.
     pub(super) offer: Option<String>,
 }
@@ -93,7 +99,12 @@ impl PreviewView {
             rule: other.verdict.rule.as_str(),
             detail: other.verdict.detail,
         });
+        let receiving = preview.receiving;
+        let others: Vec<_> = others.collect();
         Ok(Self {
+            more_receivers: more(shell.t, receiving, preview.receivers.len()),
+            more_others: more(shell.t, preview.examined.saturating_sub(receiving), others.len()),
+            package_warning: None,
             at: Moment(preview.at),
             examined: preview.examined,
             is_share_drawn: preview.is_share_drawn,
@@ -102,10 +113,16 @@ impl PreviewView {
                 .as_ref()
                 .map(|stored| ReleaseSummary::of(shell, app, stored)),
             receivers: preview.receivers.iter().map(link).collect(),
-            others: others.collect(),
+            others,
             offer: preview.offer.as_deref().map(in_lines).transpose()?,
         })
     }
+}
+
+/// Says how many devices of a list are not shown.
+fn more(t: &Texts, all: usize, shown: usize) -> Option<String> {
+    let left_out = all.saturating_sub(shown);
+    (left_out > 0).then(|| t.and_more.replace("{count}", &left_out.to_string()))
 }
 
 fn in_lines(offer: &[u8]) -> Result<String, ServiceError> {

@@ -253,7 +253,11 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .targets
         .iter()
         .any(|target| target.state == TargetState::Queued);
-    let form = shell.forms(attempt).form(&WITHDRAW, format!("{base}/withdraw"));
+    let forms = shell.forms(attempt);
+    let withdraw = || {
+        let form = forms.form(&WITHDRAW, format!("{base}/withdraw"));
+        form.behind(shell.t.withdraw)
+    };
     let page = PushPage {
         sender: sender_of(&found.push),
         created_at: Moment(found.push.created_at),
@@ -268,7 +272,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .collect(),
         next: (next < found.targets.len()).then(|| format!("{base}?from={next}")),
         events: format!("{base}/events?{}", shown_state(&found)),
-        form: (is_queued && visit.may(Action::Push)).then(|| form.behind(shell.t.withdraw)),
+        form: (is_queued && visit.may(Action::Push)).then(withdraw),
         push: &found,
         s: &shell,
     };

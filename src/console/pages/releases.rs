@@ -17,7 +17,7 @@ use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
 use crate::http::path::ReleasePath;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemCode};
 use crate::http::requests;
 use crate::services::release_transitions::{self, TransitionRequest};
 use crate::services::{list_audit, releases};
@@ -160,6 +160,14 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let shell = Shell::of(visit, title)
         .below(format!("{tenant}/apps"), visit.texts().apps)
         .below(&app, path.package_name.as_str());
+    let forms = forms(visit, &shell, attempt, &path, &stored);
+    if attempt.is_some_and(|attempt| is_about_the_state(&attempt.problem)) {
+        let state = shell.t.release_state(record.release.state.kind());
+        let text = shell.t.not_done_release_changed;
+        shell
+            .missing_form
+            .explain(text.replace("{state}", &state.to_lowercase()));
+    }
     let page = ReleasePage {
         summary: ReleaseSummary::of(&shell, &app, &stored),
         size: bytes(content.file.size),
@@ -175,12 +183,17 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         published_at: record.published_at.map(Moment),
         devices: devices_href(&tenant, &path, record),
         file: FileView::of(visit, &tenant, record),
-        forms: forms(visit, &shell, attempt, &path, &stored),
+        forms,
         history: history(visit, &shell, &tenant, &path).await?,
         record,
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+/// Returns `true` if the release has another state than the page on which the form was sent showed.
+fn is_about_the_state(problem: &Problem) -> bool {
+    matches!(problem.code(), ProblemCode::Stale | ProblemCode::WrongState)
 }
 
 /// Returns the address of the devices that have the release installed.

@@ -42,6 +42,7 @@ impl Texts {
             "revoked" => self.notice_revoked,
             "uploaded" => self.notice_uploaded,
             "known" => self.notice_known,
+            "exists" => self.notice_exists,
             "linked" => self.notice_linked,
             _ => return None,
         })
@@ -112,6 +113,16 @@ impl Texts {
             Verdict::UpToDate => self.verdict_up_to_date,
             Verdict::PassedOver => self.verdict_passed_over,
             Verdict::Excluded => self.verdict_excluded,
+        }
+    }
+
+    /// Returns the explanation of a problem whose message in the API is for programs.
+    pub(super) fn problem_of_form(&self, code: ProblemCode) -> Option<&'static str> {
+        match code {
+            ProblemCode::IdempotencyKeyReused => Some(self.form_already_sent),
+            ProblemCode::IdempotencyKeyInUse => Some(self.form_in_progress),
+            ProblemCode::SecretAlreadyShown => Some(self.secret_not_shown_again),
+            _ => None,
         }
     }
 

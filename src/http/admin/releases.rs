@@ -139,6 +139,7 @@ pub(super) fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Pro
         identifier,
         given,
         publish: publish.unwrap_or(false).then_some(overrides),
+        must_match: false,
     }))
 }
 

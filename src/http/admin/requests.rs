@@ -97,8 +97,14 @@ pub(crate) fn resource_changes(body: &Value) -> Result<Prioritized<ResourceChang
     Ok((request.read()?, is_urgent))
 }
 
+/// Parses a new release of the console, which has no place for a list of ignored fields: a stored release of the
+/// version must have this content.
 pub(crate) fn release(body: &Value) -> Result<NewRelease, Problem> {
-    super::releases::read_new(parse::<CreateReleaseRequest>(body)?)
+    let new = super::releases::read_new(parse::<CreateReleaseRequest>(body)?)?;
+    Ok(NewRelease {
+        must_match: true,
+        ..new
+    })
 }
 
 /// Encoding of an offer in a preview: that of the device API.

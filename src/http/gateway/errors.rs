@@ -21,6 +21,7 @@ impl From<ServiceError> for GatewayError {
             | ServiceError::AlreadyEnrolled(_)
             | ServiceError::WrongState { .. }
             | ServiceError::VersionConflict(_)
+            | ServiceError::ReleaseDiffers { .. }
             | ServiceError::SignerChanged(_)
             | ServiceError::UnsafePackage(_)
             | ServiceError::Stale

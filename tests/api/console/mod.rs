@@ -5,12 +5,14 @@ mod browser;
 mod charts;
 mod chromium;
 mod database_away;
+mod existing_release;
 mod forms;
 mod new_release;
 mod objects;
 mod pages;
 mod roles;
 mod sessions;
+mod stale_forms;
 mod uploads;
 
 pub(crate) use browser::Browser;

@@ -8,7 +8,7 @@ use slipway_test_support::wait::until;
 use super::browser::{Browser, Page};
 use crate::api::dump::dump;
 use crate::api::harness::{
-    ADMIN, CHUKU, DEADLINE, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, apk, in_tenant, sha256,
+    ADMIN, CHUKU, DEADLINE, DOWNLOADS, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, apk, in_tenant, sha256,
 };
 
 /// Most bytes of a page with its style sheet and script.
@@ -16,27 +16,30 @@ const BUDGET: usize = 60 * 1024;
 /// Number of nodes that the choice shows at once.
 const SHOWN: usize = 20;
 
-struct Fixture {
-    _app: TestApp,
-    merchant: Merchant,
-    browser: Browser,
+pub(super) struct Fixture {
+    pub(super) app: TestApp,
+    pub(super) merchant: Merchant,
+    pub(super) browser: Browser,
     /// Address of the releases of the app.
     releases: String,
 }
 
 impl Fixture {
-    async fn start(database: TestDatabase) -> Self {
-        let app = TestApp::start(database).await;
+    pub(super) async fn start(database: TestDatabase) -> Self {
+        let app = TestApp::start_with(database, |config| {
+            config.artifacts.download_url = Some(format!("{DOWNLOADS}/"));
+        })
+        .await;
         Self {
             merchant: app.merchant().await,
             browser: Browser::signed_in(&app, ADMIN, PASSWORD).await,
             releases: format!("/console/tenants/{TENANT}/apps/{PACKAGE}/releases"),
-            _app: app,
+            app,
         }
     }
 
     /// Sends the form to one of its addresses.
-    async fn send(&mut self, end: &str, own: &[(&str, &str)]) -> Page {
+    pub(super) async fn send(&mut self, end: &str, own: &[(&str, &str)]) -> Page {
         let path = format!("{}{end}", self.releases);
         let mut fields: Vec<_> = FIELDS
             .iter()
@@ -48,7 +51,7 @@ impl Fixture {
     }
 
     /// Sends the check of a device in a store, and waits until the device is known.
-    async fn check(&self, device: &str, store: &str) -> Value {
+    pub(super) async fn check(&self, device: &str, store: &str) -> Value {
         let check = json!({"package_name": PACKAGE, "version_code": 50, "device_id": device, "device_type": "10013",
             "org_info": {"l1Code": "HM", "l2Code": "HM-SH", "l3Code": store}});
         let answer = self.merchant.device.post("/v1/check", &check).await.expect(200);
@@ -73,14 +76,14 @@ const FIELDS: &[(&str, &str)] = &[
     ("mandatory", "true"),
 ];
 
-fn assert_has(page: &Page, parts: &[&str]) {
+pub(super) fn assert_has(page: &Page, parts: &[&str]) {
     for part in parts {
         assert!(page.text.contains(part), "{part} is not in {}", page.text);
     }
 }
 
 /// The text of a field with several lines.
-fn area(page: &Page, id: &str) -> String {
+pub(super) fn area(page: &Page, id: &str) -> String {
     let (_, rest) = page.text.split_once(&format!("<textarea id=\"{id}\"")).unwrap();
     let (_, rest) = rest.split_once(">\n").unwrap();
     rest.split("</textarea>").next().unwrap().to_owned()
