@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::Template;
 
+use super::error_texts::{error_of, other_errors};
 use super::fields::{Field, Form, Kind, Style, instant};
 use super::fragment::Fragment;
 use super::input::{ETAG, FORM_ID, Input};
@@ -139,15 +140,16 @@ impl FormContext<'_> {
             stored.map_or(field.initial.to_owned(), |(_, value)| value.clone())
         };
         let is_stale = attempt.is_some_and(|attempt| attempt.problem.code() == ProblemCode::Stale);
-        let fields = form.fields.iter();
+        let fields: Vec<_> = form
+            .fields
+            .iter()
+            .map(|field| field_view(t, &id, field, stored(field), attempt, is_stale))
+            .collect();
         FormView {
             action: action.to_string(),
             token: self.token.to_owned(),
             form_id: form_id(attempt),
             etag: None,
-            fields: fields
-                .map(|field| field_view(t, &id, field, stored(field), attempt, is_stale))
-                .collect(),
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
             is_danger: form.style == Style::Danger,
@@ -157,8 +159,9 @@ impl FormContext<'_> {
             is_open: attempt.is_some(),
             problem: attempt.filter(|_| !self.is_done).map(|attempt| {
                 let problem = &attempt.problem;
-                (t.problem_title(problem.code()), problem.detail().to_owned())
+                (t.problem_title(problem.code()), summary(&fields, form, problem))
             }),
+            fields,
             required: t.required,
             now_stored: t.now_stored,
             enter: None,
@@ -278,7 +281,8 @@ fn field_view(
         is_checked,
         is_required: field.is_required,
         below: None,
-        error: attempt.and_then(|attempt| error_of(t, field.name, &attempt.problem)),
+        error: attempt
+            .and_then(|attempt| error_of(t, field, attempt.input.get(field.name), &attempt.problem)),
     }
 }
 
@@ -299,25 +303,18 @@ const fn control(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns the messages on a field, on its items, and on its members.
-fn error_of(t: &Texts, name: &str, problem: &Problem) -> Option<String> {
-    let messages: Vec<_> = problem
-        .field_errors()
-        .iter()
-        .filter_map(|error| {
-            let rest = error.field.strip_prefix(name)?;
-            let line = rest
-                .strip_prefix('[')
-                .and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
-            match line {
-                Some(index) => Some(format!("{} {}: {}", t.line, index + 1, error.message)),
-                None if rest.is_empty() || rest.starts_with('.') => Some(error.message.clone()),
-                None => None,
-            }
-        })
-        .take(20)
-        .collect();
-    (!messages.is_empty()).then(|| messages.join("; "))
+/// Returns the problem of an attempt in one sentence, with the labels of the fields.
+fn summary(fields: &[FieldView], of: &Form, problem: &Problem) -> String {
+    if problem.code() != ProblemCode::InvalidParameter || problem.field_errors().is_empty() {
+        return problem.detail().to_owned();
+    }
+    let at_field = |field: &FieldView| {
+        let error = field.error.as_ref()?;
+        Some(format!("{}: {error}", field.label))
+    };
+    let mut messages: Vec<_> = fields.iter().filter_map(at_field).collect();
+    messages.extend(other_errors(of.fields, problem));
+    messages.join("; ")
 }
 
 impl Attempt {

@@ -248,7 +248,11 @@ mod tests {
         let of_releases: Vec<_> = steps.filter(|step| step.starts_with("SEARCH r ")).collect();
         assert_eq!(of_releases.len(), 12, "{of_releases:#?}");
         let whole = of_releases.iter().filter(|step| !step.contains("<expr>"));
-        assert_eq!(whole.count(), 3, "the lowest level in each of three indexes: {of_releases:#?}");
+        assert_eq!(
+            whole.count(),
+            3,
+            "the lowest level in each of three indexes: {of_releases:#?}"
+        );
     }
 
     #[test]

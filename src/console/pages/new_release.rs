@@ -107,7 +107,7 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
     let form = release_form(visit, &shell, &path, &shown, artifact.as_ref()).await?;
     let preview = shown
         .preview
-        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview));
+        .map(|preview| PreviewView::of(visit, &shell, path.tenant_id, &place.app, preview));
     let upload = visit
         .may(Action::WriteArtifacts)
         .then(|| shell.forms(shown.attempt).form(&UPLOAD, &here));

@@ -41,7 +41,10 @@ async fn pages_follow_the_browser_and_its_keyboard() {
     tab.expect_soon("dialog", "Keyboard shortcuts").await;
     tab.click("dialog button").await;
     // Keys that arrive while the dialog is open are its own.
-    until("the dialog closes", DEADLINE, async || !tab.has("dialog[open]").await).await;
+    until("the dialog closes", DEADLINE, async || {
+        !tab.has("dialog[open]").await
+    })
+    .await;
     tab.press("gd").await;
     tab.expect_soon("h1", "Devices").await;
     tab.press("/").await;
