@@ -64,8 +64,9 @@ impl Creation for AcceptedPush {
 }
 
 impl Creation for ImportReport {
+    /// An import is no object: its name has the numbers, as the query of the list.
     fn name(&self) -> String {
-        String::new()
+        format!("new={}&changed={}", self.created, self.updated)
     }
 }
 

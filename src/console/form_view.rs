@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::Template;
 
+use super::error_texts::{error_of, other_errors};
 use super::fields::{Field, Form, Kind, Style, instant};
 use super::fragment::Fragment;
 use super::input::{ETAG, FORM_ID, Input, OPENED};
@@ -61,7 +62,7 @@ struct ProblemView {
 
 impl ProblemView {
     /// `has_values` is true for a form that shows the values of an object.
-    fn of(t: &Texts, problem: &Problem, has_values: bool) -> Self {
+    fn of(t: &Texts, problem: &Problem, has_values: bool, summary: impl FnOnce() -> String) -> Self {
         let text = match problem.code() {
             ProblemCode::Stale if has_values => Some(t.stale_values),
             ProblemCode::Stale => Some(t.stale_action),
@@ -74,7 +75,7 @@ impl ProblemView {
             },
             None => Self {
                 title: Some(t.problem_title(problem.code())),
-                detail: problem.detail().to_owned(),
+                detail: summary(),
             },
         }
     }
@@ -180,6 +181,13 @@ impl FormContext<'_> {
         let opened_before = attempt.and_then(|attempt| OpenedValues::parse(form, attempt.input.get(OPENED)));
         let opened = opened_before.as_ref();
         let fields = form.fields.iter().enumerate();
+        let fields: Vec<_> = fields
+            .map(|(index, field)| {
+                let stored = stored(field);
+                let meanwhile = Meanwhile::of(is_stale, opened, (index, field), attempt, &stored);
+                field_view(t, &id, field, stored, attempt, meanwhile)
+            })
+            .collect();
         FormView {
             action: action.to_string(),
             token: self.token.to_owned(),
@@ -187,13 +195,6 @@ impl FormContext<'_> {
             etag: None,
             kept: attempt.filter(|_| !is_stale).and_then(condition_of),
             opened: OpenedValues::of(form, stored).into_text(),
-            fields: fields
-                .map(|(index, field)| {
-                    let stored = stored(field);
-                    let meanwhile = Meanwhile::of(is_stale, opened, (index, field), attempt, &stored);
-                    field_view(t, &id, field, stored, attempt, meanwhile)
-                })
-                .collect(),
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
             is_danger: form.style == Style::Danger,
@@ -201,9 +202,11 @@ impl FormContext<'_> {
             upload_failed: t.upload_failed,
             disclosure: None,
             is_open: attempt.is_some(),
-            problem: attempt
-                .filter(|_| !self.is_done)
-                .map(|attempt| ProblemView::of(t, &attempt.problem, !values.is_empty())),
+            problem: attempt.filter(|_| !self.is_done).map(|attempt| {
+                let problem = &attempt.problem;
+                ProblemView::of(t, problem, !values.is_empty(), || summary(&fields, form, problem))
+            }),
+            fields,
             required: t.required,
             now_stored: t.now_stored,
             enter: None,
@@ -342,7 +345,8 @@ fn field_view(
         is_checked,
         is_required: field.is_required,
         below: None,
-        error: attempt.and_then(|attempt| error_of(t, field.name, &attempt.problem)),
+        error: attempt
+            .and_then(|attempt| error_of(t, field, attempt.input.get(field.name), &attempt.problem)),
     }
 }
 
@@ -363,25 +367,18 @@ const fn control(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns the messages on a field, on its items, and on its members.
-fn error_of(t: &Texts, name: &str, problem: &Problem) -> Option<String> {
-    let messages: Vec<_> = problem
-        .field_errors()
-        .iter()
-        .filter_map(|error| {
-            let rest = error.field.strip_prefix(name)?;
-            let line = rest
-                .strip_prefix('[')
-                .and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
-            match line {
-                Some(index) => Some(format!("{} {}: {}", t.line, index + 1, error.message)),
-                None if rest.is_empty() || rest.starts_with('.') => Some(error.message.clone()),
-                None => None,
-            }
-        })
-        .take(20)
-        .collect();
-    (!messages.is_empty()).then(|| messages.join("; "))
+/// Returns the problem of an attempt in one sentence, with the labels of the fields.
+fn summary(fields: &[FieldView], of: &Form, problem: &Problem) -> String {
+    if problem.code() != ProblemCode::InvalidParameter || problem.field_errors().is_empty() {
+        return problem.detail().to_owned();
+    }
+    let at_field = |field: &FieldView| {
+        let error = field.error.as_ref()?;
+        Some(format!("{}: {error}", field.label))
+    };
+    let mut messages: Vec<_> = fields.iter().filter_map(at_field).collect();
+    messages.extend(other_errors(of.fields, problem));
+    messages.join("; ")
 }
 
 impl Attempt {

@@ -5,9 +5,10 @@ use actix_web::HttpRequest;
 use super::assets;
 use super::form_view::{Attempt, FormContext};
 use super::missing_form::MissingForm;
+use super::notices::notice_of;
 use super::session::safe_path;
 use super::texts::Texts;
-use super::visit::{SignedIn, Visit, query_param, tenant_of};
+use super::visit::{SignedIn, Visit, tenant_of};
 use slipway_domain::access::{Action, Principal, is_permitted};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::language::Language;
@@ -24,7 +25,7 @@ pub(super) struct Shell {
     pub(super) search: Option<String>,
     pub(super) form_token: String,
     /// Result of the form that led to this page.
-    pub(super) notice: Option<&'static str>,
+    pub(super) notice: Option<String>,
     /// Problem of a form that this page does not show.
     pub(super) missing_form: MissingForm,
     /// This page, to return to.
@@ -95,7 +96,7 @@ impl Shell {
         if request.method().is_safe() {
             safe_path(here).unwrap_or("/console").clone_into(&mut shell.here);
         }
-        shell.notice = query_param(request, "done").and_then(|key| t.notice(&key));
+        shell.notice = notice_of(request, t);
         if let Some(SignedIn {
             principal,
             form_token,

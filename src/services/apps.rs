@@ -149,6 +149,17 @@ pub(super) async fn find(
         .ok_or(ServiceError::NotFound("app"))
 }
 
+/// Finds the app by its current or an old package name, as checks do.
+pub(super) async fn find_by_any_name(
+    reader: &impl Reader,
+    scope: TenantScope,
+    name: &PackageName,
+) -> Result<Versioned<App>, ServiceError> {
+    apps::find_by_any_name(reader, scope, name)
+        .await?
+        .ok_or(ServiceError::NotFound("app"))
+}
+
 /// Fails if an old package name is the identifier of a resource. Devices under an old name report the app itself by
 /// that name.
 async fn check_old_names(reader: &impl Reader, scope: TenantScope, app: &App) -> Result<(), ServiceError> {

@@ -157,9 +157,9 @@ impl From<Refusal> for ServiceError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::OtherTenant => Self::NotFound("tenant"),
-            Refusal::ForbiddenByRole(action) => Self::PermissionDenied(format!(
-                "your role does not allow this ({action:?}); ask an administrator"
-            )),
+            Refusal::ForbiddenByRole(_) => {
+                Self::PermissionDenied("your role does not allow this; ask an administrator".to_owned())
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ use slipway_domain::catalog::text::{Identifier, PackageName};
 use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, explain_selected};
 
 pub struct Explanation {
+    /// Current package name of the app.
+    pub package_name: PackageName,
     /// Catalog revision that was explained.
     pub revision: CatalogRevision,
     /// Time for which the check was explained.
@@ -64,7 +66,7 @@ pub async fn explain_check(
         .await?
         .pop()
         .ok_or(ServiceError::NotFound("tenant"))?;
-    let app = apps::find(&reader, scope, app).await?.value;
+    let app = apps::find_by_any_name(&reader, scope, app).await?.value;
     let ids = [app.id];
     let mut found =
         catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
@@ -87,6 +89,7 @@ pub async fn explain_check(
         revision: rows.revision,
         at: check_context.now,
         source: CatalogSource::Database,
+        package_name: app.package_name,
         resources: explain_selected(&compiled, &request.check, &check_context, |identifier| {
             request.only.is_none_or(|only| only.as_str() == identifier)
         }),
@@ -101,10 +104,7 @@ fn explain_from_memory(
     request: ExplainRequest<'_>,
 ) -> Result<Explanation, ServiceError> {
     let served = memory::find_tenant(ctx, caller, tenant)?;
-    let found = served
-        .app(app.as_str())
-        .filter(|found| found.package_name == *app);
-    let found = found.ok_or(ServiceError::NotFound("app"))?;
+    let found = served.app(app.as_str()).ok_or(ServiceError::NotFound("app"))?;
     let ExplainRequest {
         mut check, only, at, ..
     } = request;
@@ -119,6 +119,7 @@ fn explain_from_memory(
         revision: served.revision.clone(),
         at: check_context.now,
         source: CatalogSource::Memory,
+        package_name: found.package_name.clone(),
         resources: explain_selected(found, &check, &check_context, |identifier| {
             only.is_none_or(|only| only.as_str() == identifier)
         }),

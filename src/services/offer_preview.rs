@@ -58,6 +58,8 @@ pub struct OfferPreview {
     /// `true` if the creation of the release draws the devices of its share. The receivers are then those that may be
     /// drawn.
     pub is_share_drawn: bool,
+    /// Targeting of the release.
+    pub targeting: Targeting,
     /// Published release of the resource with the highest version.
     pub replaces: Option<Versioned<ReleaseRecord>>,
 }
@@ -118,6 +120,7 @@ pub async fn preview_offer(
         others: Vec::new(),
         examined: 0,
         is_share_drawn,
+        targeting: release.content.targeting.clone(),
         replaces,
     };
     for device in &devices {

@@ -1,19 +1,19 @@
 //! Org directory of a tenant, read and replaced as a whole, and the numbers of devices in its nodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange, OrgDirectoryDifference};
 use super::error::require_valid;
-use super::{Caller, Context, Precondition, ServiceError, WriteResult};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, memory};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
 use crate::storage::{ReadTx, org_device_counts};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::node_devices::NodeDevices;
-use slipway_domain::catalog::org::{OrgCode, OrgNode, check_directory};
+use slipway_domain::catalog::org::{OrgCode, OrgNode, OrgScope, check_directory};
 use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Maximum number of differing nodes per side in an audit event. The counts are always complete.
@@ -88,13 +88,63 @@ async fn devices_of<Children>(
     })
 }
 
+/// Directory that replaced another one.
+pub struct ReplacedDirectory {
+    pub stored: DirectoryRecord,
+    pub counts: DirectoryCounts,
+}
+
+/// Numbers of the nodes that a replacement of the directory concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryCounts {
+    /// Nodes of the new directory.
+    pub nodes: usize,
+    pub added: usize,
+    pub changed: usize,
+    pub removed: usize,
+}
+
+impl DirectoryCounts {
+    fn of(before: &[OrgNode], after: &[OrgNode]) -> Self {
+        let by_path: HashMap<&[OrgCode], &OrgNode> =
+            before.iter().map(|node| (node.path.as_slice(), node)).collect();
+        let stored = |node: &OrgNode| by_path.get(node.path.as_slice()).copied();
+        let kept = after.iter().filter(|node| stored(node).is_some()).count();
+        let unchanged = after.iter().filter(|node| stored(node) == Some(*node)).count();
+        Self {
+            nodes: after.len(),
+            added: after.len() - kept,
+            changed: kept - unchanged,
+            removed: before.len() - kept,
+        }
+    }
+}
+
+/// Returns the places that the org directory does not have, each once. Without a directory, none is unknown.
+///
+/// Reads the memory of this node, because indexing a large directory takes seconds. While the memory lacks the tenant,
+/// none is unknown either: the result is a hint for people.
+pub fn unknown_nodes(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    places: impl IntoIterator<Item = OrgScope>,
+) -> HashSet<OrgScope> {
+    let Ok(served) = memory::find_tenant(ctx, caller, tenant) else {
+        return HashSet::new();
+    };
+    let directory = &served.directory;
+    let is_unknown = |place: &OrgScope| !directory.is_empty() && !directory.has(place.codes());
+    places.into_iter().filter(is_unknown).collect()
+}
+
 pub async fn replace(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
     nodes: Vec<OrgNode>,
     precondition: &Precondition,
-) -> Result<WriteResult<DirectoryRecord>, ServiceError> {
+) -> Result<WriteResult<ReplacedDirectory>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteOrgDirectory).await?;
     require_valid(check_directory(&nodes))?;
     let tx = ctx.begin_catalog(caller, scope).await?;
@@ -103,14 +153,23 @@ pub async fn replace(
         .unwrap_or_else(|| none_yet(ctx));
     precondition.check(&before.etag)?;
     if before.nodes == nodes {
-        return Ok(ctx.unchanged(tx, before).await);
+        let counts = DirectoryCounts::of(&nodes, &nodes);
+        let unchanged = ReplacedDirectory {
+            stored: before,
+            counts,
+        };
+        return Ok(ctx.unchanged(tx, unchanged).await);
     }
     let stored = org_directories::replace(&tx, nodes, ctx.now()).await?;
     let change = AuditedChange::new(AuditAction::OrgDirectoryReplace, tenant)
         .with_before(&differing_nodes(&before.nodes, &stored.nodes))
         .with_after(&differing_nodes(&stored.nodes, &before.nodes));
     audit::record(&tx, ctx, caller, Some(tenant), change);
-    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
+    let replaced = ReplacedDirectory {
+        counts: DirectoryCounts::of(&before.nodes, &stored.nodes),
+        stored,
+    };
+    Ok(WriteResult::changed(replaced, ctx.commit(tx).await?))
 }
 
 fn none_yet(ctx: &Context) -> DirectoryRecord {

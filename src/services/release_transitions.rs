@@ -12,6 +12,7 @@ use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::storage::releases::{find_contradicting_name, update};
 use crate::storage::{CatalogTx, resources};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::artifact::ArtifactKind;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
@@ -207,11 +208,22 @@ const fn audited_as(step: Transition) -> AuditAction {
 
 async fn require_rollback_support(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
     let resource = resources::find(tx, tx.scope(), release.app_id, &release.identifier).await?;
-    if resource.is_some_and(|resource| !resource.value.kind.can_be_rolled_back()) {
+    let is_apk_resource = resource.is_some_and(|resource| !resource.value.kind.can_be_rolled_back());
+    if is_apk_resource || has_apk_file(tx, release).await? {
         return Err(ServiceError::wrong_state(
             "Android will not install an older version of an apk; recall with mode stop, and publish the older code \
              again under a higher version_code",
         ));
     }
     Ok(())
+}
+
+/// Returns `true` if the file of a release is an APK. Its resource may have another kind: an earlier file created it, or a
+/// caller changed it.
+async fn has_apk_file(tx: &CatalogTx, release: &Release) -> Result<bool, ServiceError> {
+    let Some(sha256) = &release.content.file.artifact else {
+        return Ok(false);
+    };
+    let artifact = find_artifact(tx, tx.scope(), sha256).await?;
+    Ok(artifact.facts.kind() == ArtifactKind::Apk)
 }

@@ -193,7 +193,7 @@ async fn insert(
     let TransitionContext { ctx, caller, tx, app } = *context;
     let now = ctx.now();
     if !facts.has_resource {
-        resources::insert(tx, Resource::first_seen(app, new.identifier.clone()), now)?;
+        resources::insert(tx, first_resource(app, &new.identifier, artifact), now)?;
     }
     let published = match new.publish {
         Some(overrides) => {
@@ -225,6 +225,15 @@ async fn insert(
         is_published: published.is_some(),
         ignored: Vec::new(),
     })
+}
+
+/// Returns the resource that its first release creates.
+fn first_resource(app: &App, identifier: &Identifier, artifact: Option<&Artifact>) -> Resource {
+    let resource = Resource::first_seen(app, identifier.clone());
+    match artifact {
+        Some(artifact) => resource.with_first_file(artifact.facts.kind()),
+        None => resource,
+    }
 }
 
 pub async fn list(

@@ -105,6 +105,20 @@ pub async fn find_by_package_name(
     one(reader, scope, Column::PackageName.eq(name.as_str())).await
 }
 
+/// Finds the app with this current or old package name.
+pub async fn find_by_any_name(
+    reader: &impl Reader,
+    scope: TenantScope,
+    name: &PackageName,
+) -> Result<Option<Versioned<App>>, StorageError> {
+    let named = package_name::Entity::find()
+        .select_only()
+        .column(package_name::Column::AppId)
+        .filter(package_name::Column::TenantId.eq(scope.tenant().get()))
+        .filter(package_name::Column::Name.eq(name.as_str()));
+    one(reader, scope, Column::Id.in_subquery(named.into_query())).await
+}
+
 /// Lists the apps of a tenant by package name, bytewise.
 pub async fn list(
     reader: &impl Reader,

@@ -619,7 +619,29 @@ async fn several_releases_are_published_together_or_not_at_all(database: TestDat
         .problem(409, "wrong_state");
 }
 
+async fn an_apk_makes_its_resource_one_and_is_not_rolled_back(database: TestDatabase) {
+    let fixture = Fixture::set(database).await;
+    let Fixture { merchant, .. } = &fixture;
+    let package = fixture.plant(&apk("com.hema.part", 5)).await;
+    let fields = json!({"identifier": CHUKU, "version_code": 5, "artifact": package, "publish": true});
+    let release = merchant.create(&fields).await.expect(201);
+    let resource = in_app(&format!("/resources/{CHUKU}"));
+    assert_eq!(merchant.admin.get(&resource).await.expect(200)["kind"], "apk");
+    // The file counts, whatever the kind of the resource.
+    for kind in ["apk", "other"] {
+        merchant
+            .admin
+            .patch(&resource, &json!({"kind": kind}))
+            .await
+            .expect(200);
+        let refused = merchant.recall(&release, "rollback").await;
+        refused.problem(409, "wrong_state");
+    }
+    merchant.recall(&release, "stop").await.expect(200);
+}
+
 on_both_databases!(
+    an_apk_makes_its_resource_one_and_is_not_rolled_back,
     a_release_takes_the_facts_of_its_artifact,
     the_gateway_offers_the_address_and_the_digest_of_the_specification,
     a_release_must_agree_with_its_artifact,

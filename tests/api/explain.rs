@@ -176,6 +176,11 @@ async fn explain_takes_the_paths_package_name(database: TestDatabase) {
     let other = json!({"version_code": 1, "device_id": "x"});
     let other = merchant.admin.post(&unknown, &other).await;
     other.problem(404, "not_found");
+    let old = json!({"old_package_names": ["com.old"]});
+    merchant.admin.patch(&in_app(""), &old).await.expect(200);
+    let check = json!({"version_code": 1, "device_id": "x"});
+    let by_old_name = in_tenant("/apps/com.old/explain");
+    merchant.admin.post(&by_old_name, &check).await.expect(200);
 }
 
 async fn wrong_fields_are_named_as_a_check_names_them(database: TestDatabase) {

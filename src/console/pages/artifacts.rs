@@ -68,6 +68,11 @@ struct ArtifactRow {
 }
 
 impl FilterView {
+    fn is_set(&self) -> bool {
+        let has_kind = self.kinds.iter().any(|kind| kind.is_selected);
+        has_kind || !self.package_name.is_empty() || self.is_unused || self.is_damaged
+    }
+
     fn of(visit: &Visit) -> Self {
         let (kind, t) = (visit.param("kind"), visit.texts());
         let is_given = |name: &str| visit.param(name).as_deref() == Some("true");

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Value, json};
 
-use crate::console::created::{Secrecy, create};
+use crate::console::created::{Created, Creation as _, Secrecy, create};
+use crate::console::csv_rows::{Columns, Rows};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, segment};
@@ -13,18 +14,34 @@ use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
-use crate::console::table::plain;
+use crate::console::texts::Texts;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
-use crate::http::requests::{self, DevicesQuery};
-use crate::services::RequiredPermission;
+use crate::http::requests::{self, DevicesQuery, Filters};
 use crate::services::devices::{self, RegisteredDevice};
+use crate::services::org_directory::unknown_nodes;
+use crate::services::{Caller, Context, RequiredPermission};
 use slipway_domain::access::Action;
-use slipway_domain::catalog::device::OrgInfo;
+use slipway_domain::catalog::device::{Device, OrgInfo};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{Level, OrgScope};
+use slipway_domain::catalog::page::{Page, PageRequest};
+
+/// Columns of an import: those that the hint of the form names, and those of the API.
+const COLUMNS: Columns = Columns {
+    names: &[
+        &["device_id", "id", "device id", "编号"],
+        &["project_id", "project", "project id", "项目"],
+        &["device_type", "type", "device type", "类型"],
+        &["org", "org path", "org_path", "组织路径"],
+    ],
+    required: 2,
+};
+
+/// Number of nodes that the notice of an import names.
+const SHOWN_NODES: usize = 3;
 
 const IMPORT: Form = Form {
     key: "import",
@@ -57,9 +74,57 @@ struct FilterInput {
     package_name: String,
     identifier: String,
     version_code: String,
+    /// Messages by the name of their field.
+    errors: Vec<(String, String)>,
 }
 
 impl FilterInput {
+    fn of(visit: &Visit) -> Self {
+        let text = |name: &str| visit.param(name).unwrap_or_default();
+        Self {
+            id: text("id"),
+            org: text("org"),
+            device_type: text("device_type"),
+            project_id: text("project_id"),
+            package_name: text("package_name"),
+            identifier: text("identifier"),
+            version_code: text("version_code"),
+            errors: Vec::new(),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        let fields = [
+            &self.id,
+            &self.org,
+            &self.device_type,
+            &self.project_id,
+            &self.package_name,
+            &self.identifier,
+            &self.version_code,
+        ];
+        fields.iter().any(|field| !field.is_empty())
+    }
+
+    fn error(&self, name: &str) -> Option<&String> {
+        let error = self.errors.iter().find(|(field, _)| field == name);
+        error.map(|(_, message)| message)
+    }
+
+    /// Parses the filter. `None` if it is invalid; the errors are then stored.
+    fn read(&mut self, t: &Texts) -> Option<Filters> {
+        match requests::device_filters(self.query()) {
+            Ok(filters) => Some(filters),
+            Err(problem) => {
+                let errors = problem.field_errors().iter();
+                self.errors = errors
+                    .map(|error| (error.field.clone(), filter_error(t, error)))
+                    .collect();
+                None
+            }
+        }
+    }
+
     /// Returns the query of the API for the same devices. The id is not part of it.
     fn query(&self) -> DevicesQuery {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -109,7 +174,7 @@ fn org_text(org: Option<&OrgInfo>) -> String {
     memberships.iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
-fn place(scope: &OrgScope) -> String {
+pub(super) fn place(scope: &OrgScope) -> String {
     let codes = scope.codes();
     let codes: Vec<_> = Level::all().filter_map(|level| codes.get(level)).collect();
     codes.join("/")
@@ -121,28 +186,24 @@ pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageE
 
 async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let text = |name: &str| visit.param(name).unwrap_or_default();
-    let filter = FilterInput {
-        id: text("id"),
-        org: text("org"),
-        device_type: text("device_type"),
-        project_id: text("project_id"),
-        package_name: text("package_name"),
-        identifier: text("identifier"),
-        version_code: text("version_code"),
-    };
-    let query = filter.query();
+    let mut filter = FilterInput::of(visit);
     let mut page = visit.page()?;
     let id = filter.id.clone();
     if page.after.is_none() && !id.is_empty() {
         page.after = before(&id);
     }
-    let found = visit
-        .run_heavy(async move |ctx, caller| {
-            let filters = requests::device_filters(query)?;
-            Ok(devices::list(&ctx, &caller, tenant_id, &filters.filter(), &page).await?)
-        })
-        .await?;
+    let filters = filter.read(visit.texts());
+    let status = match &filters {
+        Some(_) => attempt.map_or(StatusCode::OK, Attempt::status),
+        None => StatusCode::BAD_REQUEST,
+    };
+    let found = match filters {
+        Some(filters) => find(visit, tenant_id, filters, page).await?,
+        None => Page {
+            items: Vec::new(),
+            next: None,
+        },
+    };
     let base = format!("/console/tenants/{tenant_id}/devices");
     let is_wanted = |device: &&RegisteredDevice| device.stored.device.id.as_str().starts_with(&id);
     let rows: Vec<_> = found
@@ -166,7 +227,31 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         base,
         s: &shell,
     };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+    html(status, &page)
+}
+
+async fn find(
+    visit: &Visit,
+    tenant: TenantId,
+    filters: Filters,
+    page: PageRequest,
+) -> Result<Page<RegisteredDevice>, Problem> {
+    visit
+        .run_heavy(async move |ctx, caller| {
+            Ok(devices::list(&ctx, &caller, tenant, &filters.filter(), &page).await?)
+        })
+        .await
+}
+
+/// Returns the message of an error on the filter, without names of the API.
+fn filter_error(t: &Texts, error: &FieldError) -> String {
+    let needs_other = error.message.starts_with("requires");
+    match error.field.as_str() {
+        "identifier" if needs_other => t.filter_lacks_app.to_owned(),
+        "version_code" if needs_other => t.filter_lacks_resource.to_owned(),
+        "org" => t.filter_org_form.to_owned(),
+        _ => error.message.clone(),
+    }
 }
 
 /// Returns a sort key that is less than every id with this beginning, and greater than most others. Lists are ordered
@@ -183,18 +268,25 @@ pub(super) fn before(id: &str) -> Option<String> {
 pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_import(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!(
-            "/console/tenants/{tenant_id}/devices?done=imported"
+        Ok(numbers) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/devices?done=devices_imported&{numbers}"
         ))),
         Err(problem) => render_list(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }
 }
 
-async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
+/// Imports the devices. Returns the numbers of the import, as a query.
+async fn try_import(form: &Submission, tenant: TenantId) -> Result<String, Problem> {
     let text = form.input.get("csv").to_owned();
-    let imported = form
+    let (imported, elsewhere) = form
         .visit
-        .run_heavy(async move |_, _| requests::devices(&devices_in(&text)?).map_err(by_line))
+        .run_heavy(async move |ctx, caller| {
+            let rows = Rows::parse(&text, &COLUMNS)?;
+            let devices =
+                requests::devices(&body_of(&rows)).map_err(|problem| rows.errors_by_line(problem))?;
+            let elsewhere = elsewhere(&ctx, &caller, tenant, &devices);
+            Ok((devices, elsewhere))
+        })
         .await?;
     let ctx = &form.visit.ctx;
     let permission = RequiredPermission::in_tenant(tenant, Action::WriteDevices);
@@ -208,25 +300,45 @@ async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> 
                 .value)
         },
     );
-    made.await.map(|_| ())
+    let numbers = match made.await? {
+        Created::New(report) => report.name(),
+        Created::Earlier(numbers) => numbers,
+    };
+    Ok(format!("{numbers}{elsewhere}"))
 }
 
-/// Reads a table of devices: id, project, type, org path. Its first line may name the columns.
-fn devices_in(text: &str) -> Result<Value, Problem> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let mut devices = Vec::new();
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| csv_problem(&error))?;
-        let cell = |index: usize| record.get(index).map(plain).filter(|cell| !cell.is_empty());
-        let is_head = index == 0 && cell(0) == Some("device_id");
-        if !is_head {
-            devices.push(device_of(&[cell(0), cell(1), cell(2), cell(3)]));
-        }
+/// Returns the number of devices in nodes that the org directory does not have and some of these nodes, as the end of a
+/// query; an empty text if there are none.
+fn elsewhere(ctx: &Context, caller: &Caller, tenant: TenantId, devices: &[Device]) -> String {
+    let places = |device: &Device| {
+        let org = device.org_info.as_ref();
+        org.map(OrgInfo::memberships).unwrap_or_default().to_vec()
+    };
+    let unknown = unknown_nodes(ctx, caller, tenant, devices.iter().flat_map(places));
+    if unknown.is_empty() {
+        return String::new();
     }
-    Ok(json!({ "devices": devices }))
+    let is_elsewhere = |device: &&Device| places(device).iter().any(|place| unknown.contains(place));
+    let count = devices.iter().filter(is_elsewhere).count();
+    let mut nodes: Vec<_> = unknown.iter().map(place).collect();
+    nodes.sort_unstable();
+    nodes.truncate(SHOWN_NODES);
+    if unknown.len() > SHOWN_NODES {
+        nodes.push("…".to_owned());
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("elsewhere", &count.to_string())
+        .append_pair("nodes", &nodes.join(", "));
+    format!("&{}", query.finish())
+}
+
+/// Returns the body of the API for a table of devices.
+fn body_of(rows: &Rows) -> Value {
+    let devices = rows
+        .iter()
+        .map(|row| device_of(&[row.cell(0), row.cell(1), row.cell(2), row.cell(3)]));
+    json!({ "devices": devices.collect::<Vec<_>>() })
 }
 
 fn device_of([id, project, kind, path]: &[Option<&str>; 4]) -> Value {
@@ -245,39 +357,6 @@ fn device_of([id, project, kind, path]: &[Option<&str>; 4]) -> Value {
     device
 }
 
-pub(super) fn csv_problem(error: &csv::Error) -> Problem {
-    let line = error.position().map_or(0, csv::Position::line);
-    Problem::invalid(vec![FieldError::invalid(
-        "csv",
-        format!("line {line} is not valid CSV"),
-    )])
-}
-
-/// Names the rows of a table in the errors of its items.
-pub(super) fn by_line(problem: Problem) -> Problem {
-    // A refusal or a conflict is not about the rows.
-    if problem.field_errors().is_empty() {
-        return problem;
-    }
-    let errors = problem.field_errors().iter().map(|error| {
-        let rest = error.field.split_once('[').map(|(_, rest)| rest);
-        let row = rest.and_then(|rest| rest.split_once(']'));
-        match row.and_then(|(index, member)| Some((index.parse::<usize>().ok()?, member))) {
-            Some((index, member)) => {
-                let member = member.trim_start_matches('.');
-                // Some messages begin with the field.
-                let message = error.message.strip_prefix(&error.field).unwrap_or(&error.message);
-                FieldError::invalid(
-                    format!("csv[{index}]"),
-                    format!("{member} {}", message.trim_start()),
-                )
-            }
-            None => FieldError::invalid("csv", error.message.clone()),
-        }
-    });
-    Problem::invalid(errors.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,7 +365,7 @@ mod tests {
     fn a_table_becomes_devices_and_its_head_is_skipped() {
         let text =
             "device_id,project_id,device_type,org\nPDA001,hema,10013,HM/HM-SH/8007\n'=x,hema,,//8007\n";
-        let body = devices_in(text).unwrap();
+        let body = body_of(&Rows::parse(text, &COLUMNS).unwrap());
         assert_eq!(
             body,
             json!({"devices": [
@@ -299,10 +378,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_row() {
-        let problem = requests::devices(&devices_in("PDA001,\n").unwrap())
-            .map_err(by_line)
-            .unwrap_err();
-        assert_eq!(problem.field_errors()[0].field, "csv[0]");
+        let rows = Rows::parse("id,project,type,org path\n\nPDA001,\n", &COLUMNS).unwrap();
+        let problem = rows.errors_by_line(requests::devices(&body_of(&rows)).unwrap_err());
+        assert_eq!(problem.field_errors()[0].field, "csv[2]");
     }
 
     #[test]

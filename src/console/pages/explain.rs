@@ -15,7 +15,7 @@ use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
 use crate::http::path::{AppPath, TenantPath};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemCode};
 use crate::http::requests;
 use crate::services::authentication::find_app_key;
 use crate::services::explain::{CatalogSource, Explanation};
@@ -92,9 +92,9 @@ pub(super) struct ReleaseView {
 }
 
 impl ExplanationView {
-    fn of(visit: &Visit, path: &AppPath, explanation: Explanation) -> Self {
-        let name = segment(path.package_name.as_str());
-        let app = format!("/console/tenants/{}/apps/{name}", path.tenant_id);
+    fn of(visit: &Visit, tenant: TenantId, explanation: Explanation) -> Self {
+        let name = segment(explanation.package_name.as_str());
+        let app = format!("/console/tenants/{tenant}/apps/{name}");
         let resources = explanation.resources.into_iter();
         Self {
             revision: explanation.revision.to_string(),
@@ -192,6 +192,7 @@ fn render(
 /// Explains the check in a form.
 pub(in crate::console) async fn explain_fields(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
+    form.visit.require_tenant(tenant_id)?;
     let explained = explain_form(&form, tenant_id).await;
     finish(&form, &CHECK, tenant_id, None, explained)
 }
@@ -219,11 +220,24 @@ pub(super) async fn explain_form(form: &Submission, tenant: TenantId) -> Result<
 }
 
 async fn explain(visit: &Visit, path: AppPath, body: Value) -> Result<ExplanationView, Problem> {
-    let (of, text, source) = (path.clone(), body.to_string(), visit.source);
+    let (tenant, text, source) = (path.tenant_id, body.to_string(), visit.source);
+    let no_app = visit.texts().no_such_app;
     let explanation = visit
-        .run_heavy(async move |ctx, caller| requests::explain(&ctx, &caller, &of, &text, source).await)
+        .run_heavy(async move |ctx, caller| {
+            let explained = requests::explain(&ctx, &caller, &path, &text, source).await;
+            explained.map_err(|problem| at_package_name(problem, no_app, &path))
+        })
         .await?;
-    Ok(ExplanationView::of(visit, &path, explanation))
+    Ok(ExplanationView::of(visit, tenant, explanation))
+}
+
+/// Puts the error of an unknown app on its field. The path of the page is valid: the tenant exists.
+fn at_package_name(problem: Problem, no_app: &str, path: &AppPath) -> Problem {
+    if problem.code() != ProblemCode::NotFound {
+        return problem;
+    }
+    let message = format!("{no_app} {}", path.package_name);
+    Problem::invalid(vec![FieldError::invalid("package_name", message)])
 }
 
 /// Explains a pasted request: JSON as a device sends it, or the URL or the body of a request to the gateway.
@@ -352,6 +366,10 @@ fn signature_of(visit: &Visit, tenant: TenantId, params: &Params<'_>) -> Option<
 
 /// Returns the path of an app for a check.
 fn app_path(tenant_id: TenantId, package_name: &str) -> Result<AppPath, Problem> {
+    let package_name = package_name.trim();
+    if package_name.is_empty() {
+        return Err(Problem::invalid(vec![FieldError::required("package_name")]));
+    }
     let package_name =
         PackageName::parse(package_name).map_err(|why| Problem::invalid(vec![why.at("package_name")]))?;
     Ok(AppPath {

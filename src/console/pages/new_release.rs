@@ -113,7 +113,7 @@ async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageErr
     let form = release_form(visit, &shell, &path, &shown, artifact.as_ref()).await?;
     let preview = shown
         .preview
-        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview))
+        .map(|preview| PreviewView::of(visit, &shell, path.tenant_id, &place.app, preview))
         .transpose()?
         .map(|view| PreviewView {
             package_warning: found.as_ref().and_then(|found| found.package_warning.clone()),

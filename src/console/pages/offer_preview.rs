@@ -11,6 +11,8 @@ use crate::console::release_summary::ReleaseSummary;
 use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
+use crate::console::unknown_nodes::{places_of, unknown_nodes};
+use crate::console::visit::Visit;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
@@ -63,6 +65,8 @@ pub(super) struct PreviewView {
     pub(super) at: Moment,
     pub(super) examined: usize,
     pub(super) is_share_drawn: bool,
+    /// Nodes of the targeting that the org directory does not have.
+    pub(super) unknown_nodes: Option<String>,
     pub(super) replaces: Option<ReleaseSummary>,
     pub(super) receivers: Vec<Link>,
     /// Says how many receivers are not listed.
@@ -85,6 +89,7 @@ pub(super) struct OtherDevice {
 impl PreviewView {
     /// `app` is the address of the app.
     pub(super) fn of(
+        visit: &Visit,
         shell: &Shell,
         tenant: TenantId,
         app: &str,
@@ -108,6 +113,7 @@ impl PreviewView {
             at: Moment(preview.at),
             examined: preview.examined,
             is_share_drawn: preview.is_share_drawn,
+            unknown_nodes: unknown_nodes(visit, tenant, places_of(&preview.targeting)),
             replaces: preview
                 .replaces
                 .as_ref()

@@ -8,7 +8,7 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use askama::Template;
 use serde_json::{Value, json};
 
-use super::devices::{by_line, csv_problem};
+use crate::console::csv_rows::{Columns, Row, Rows};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, count};
@@ -16,13 +16,13 @@ use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
-use crate::console::table::{Table, plain};
+use crate::console::table::Table;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::ServiceError;
-use crate::services::org_directory::{self, OrgDevices};
+use crate::services::org_directory::{self, DirectoryCounts, OrgDevices};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{LEVELS, OrgCode, OrgNode};
@@ -31,6 +31,20 @@ use slipway_domain::catalog::org::{LEVELS, OrgCode, OrgNode};
 const SHOWN: usize = 50;
 
 const HEAD: [&str; LEVELS + 2] = ["l1", "l2", "l3", "l4", "l5", "name", "time_zone"];
+
+/// Columns of an import: those of the export.
+const COLUMNS: Columns = Columns {
+    names: &[
+        &["l1"],
+        &["l2"],
+        &["l3"],
+        &["l4"],
+        &["l5"],
+        &["name", "名称"],
+        &["time_zone", "time zone", "时区"],
+    ],
+    required: LEVELS + 2,
+};
 
 const IMPORT: Form = Form {
     key: "import",
@@ -253,49 +267,49 @@ pub(in crate::console) async fn export(visit: Visit) -> Result<HttpResponse, Pag
 pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_import(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!(
-            "/console/tenants/{tenant_id}/org?done=imported"
-        ))),
+        Ok(counts) => {
+            let query = query_of(&[
+                ("done", "org_imported"),
+                ("nodes", &counts.nodes.to_string()),
+                ("new", &counts.added.to_string()),
+                ("changed", &counts.changed.to_string()),
+                ("removed", &counts.removed.to_string()),
+            ]);
+            Ok(see_other(&format!("/console/tenants/{tenant_id}/org?{query}")))
+        }
         Err(problem) => render(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }
 }
 
-async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
+async fn try_import(form: &Submission, tenant: TenantId) -> Result<DirectoryCounts, Problem> {
     let text = form.input.get("csv").to_owned();
     let (_, _permit) = form.begin(false)?;
     let condition = form.precondition();
     form.visit
         .run_heavy(async move |ctx, caller| {
-            let nodes = requests::org_nodes(&nodes_in(&text)?).map_err(by_line)?;
+            let rows = Rows::parse(&text, &COLUMNS)?;
+            let nodes =
+                requests::org_nodes(&body_of(&rows)).map_err(|problem| rows.errors_by_line(problem))?;
             let done = org_directory::replace(&ctx, &caller, tenant, nodes, &condition).await;
-            done.map(|_| ()).map_err(|error| by_line(error.into()))
+            done.map(|done| done.value.counts)
+                .map_err(|error| rows.errors_by_line(error.into()))
         })
         .await
 }
 
-/// Reads a table of nodes: five codes, name, time zone. Its first line may name the columns.
-fn nodes_in(text: &str) -> Result<Value, Problem> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let mut nodes = Vec::new();
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| csv_problem(&error))?;
-        let cell = |index: usize| record.get(index).map(plain).filter(|cell| !cell.is_empty());
-        if index == 0 && cell(0) == Some(HEAD[0]) {
-            continue;
-        }
-        let codes: Vec<_> = (0..LEVELS).map(cell).collect();
+/// Returns the body of the API for a table of nodes.
+fn body_of(rows: &Rows) -> Value {
+    let node = |row: Row<'_>| {
+        let codes: Vec<_> = (0..LEVELS).map(|level| row.cell(level)).collect();
         let depth = codes.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         // A gap in the path stays an empty code, which the parser rejects.
         let path: Vec<_> = codes[..depth]
             .iter()
             .map(|code| code.unwrap_or_default())
             .collect();
-        nodes.push(json!({"path": path, "name": cell(LEVELS), "time_zone": cell(LEVELS + 1)}));
-    }
-    Ok(json!({ "nodes": nodes }))
+        json!({"path": path, "name": row.cell(LEVELS), "time_zone": row.cell(LEVELS + 1)})
+    };
+    json!({ "nodes": rows.iter().map(node).collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
@@ -304,23 +318,23 @@ mod tests {
 
     #[test]
     fn a_table_becomes_nodes_and_errors_name_the_row() {
-        let text = "l1,l2,l3,l4,l5,name,time_zone\nHM,,,,,Hema,\nHM,HM-SH,8007,,,,Asia/Shanghai\n";
+        let text = "L1,l2,l3,l4,l5,name,time zone\nHM,,,,,Hema,\nHM,HM-SH,8007,,,,Asia/Shanghai\n";
         assert_eq!(
-            nodes_in(text).unwrap(),
+            body_of(&Rows::parse(text, &COLUMNS).unwrap()),
             json!({"nodes": [
                 {"path": ["HM"], "name": "Hema", "time_zone": null},
                 {"path": ["HM", "HM-SH", "8007"], "name": null, "time_zone": "Asia/Shanghai"},
             ]})
         );
-        let gap = requests::org_nodes(&nodes_in("HM,,8007\n").unwrap())
-            .map_err(by_line)
-            .unwrap_err();
+        let rows = Rows::parse("HM,,8007,,,,\n", &COLUMNS).unwrap();
+        let gap = rows.errors_by_line(requests::org_nodes(&body_of(&rows)).unwrap_err());
         assert_eq!(gap.field_errors()[0].field, "csv[0]");
     }
 
     #[test]
     fn a_level_has_its_children_and_the_number_of_nodes_below() {
-        let body = nodes_in("HM,HM-SH,8007\nHM,HM-SH,8008\nHM,HM-BJ\nXX\n").unwrap();
+        let rows = "HM,HM-SH,8007,,,,\nHM,HM-SH,8008,,,,\nHM,HM-BJ,,,,,\nXX,,,,,,\n";
+        let body = body_of(&Rows::parse(rows, &COLUMNS).unwrap());
         let nodes = || serde_json::from_value(body["nodes"].clone()).unwrap();
         let top = level(nodes(), String::new(), &[]);
         let below = |level: &Level| -> Vec<_> {

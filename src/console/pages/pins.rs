@@ -12,14 +12,16 @@ use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
+use crate::console::unknown_nodes::unknown_nodes;
 use crate::console::visit::{Visit, parsed};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::pins::{self, NamedPin};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
 use slipway_domain::catalog::ids::TenantId;
-use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
 use slipway_domain::catalog::text::{Identifier, PackageName};
 
@@ -72,6 +74,8 @@ struct PinsPage<'a> {
 pub(super) struct PinRow {
     resource: String,
     target: String,
+    /// Node of the pin, if the org directory does not have it.
+    unknown_node: Option<String>,
     mode: String,
     reason: String,
     expires_at: Option<Moment>,
@@ -80,7 +84,14 @@ pub(super) struct PinRow {
 }
 
 impl PinRow {
-    fn of(visit: &Visit, shell: &Shell, attempt: Option<&Attempt>, base: &str, named: &NamedPin) -> Self {
+    fn of(
+        visit: &Visit,
+        shell: &Shell,
+        attempt: Option<&Attempt>,
+        tenant: TenantId,
+        named: &NamedPin,
+    ) -> Self {
+        let base = format!("/console/tenants/{tenant}/pins");
         let pin = &named.pin.value;
         let id = pin.id.to_string();
         let form = shell
@@ -89,6 +100,7 @@ impl PinRow {
         Self {
             resource: pin.identifier.to_string(),
             target: target(shell.t, &pin.target),
+            unknown_node: unknown_nodes(visit, tenant, place_of(&pin.target)),
             mode: mode(shell.t, pin.mode),
             reason: pin.reason.to_string(),
             expires_at: pin.expires_at.map(Moment),
@@ -104,6 +116,13 @@ fn target(t: &Texts, target: &PinTarget) -> String {
     match target {
         PinTarget::Device(id) => format!("{} {id}", t.device),
         PinTarget::OrgNode(path) => path.iter().map(OrgCode::as_str).collect::<Vec<_>>().join("/"),
+    }
+}
+
+fn place_of(target: &PinTarget) -> Option<OrgScope> {
+    match target {
+        PinTarget::Device(_) => None,
+        PinTarget::OrgNode(path) => OrgScope::new(LevelCodes::from_path(path)).ok(),
     }
 }
 
@@ -152,7 +171,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         pins: found
             .items
             .iter()
-            .map(|pin| PinRow::of(visit, &shell, attempt, &base, pin))
+            .map(|pin| PinRow::of(visit, &shell, attempt, tenant_id, pin))
             .collect(),
         next: visit.next_page(found.next),
         form: visit.may(Action::WritePins).then_some(form),
@@ -175,10 +194,30 @@ pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, Pa
 }
 
 async fn try_put(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
-    let (new, is_urgent) = requests::pin(&PIN.body(&form.input))?;
+    let t = form.visit.texts();
+    let parsed = requests::pin(&PIN.body(&form.input));
+    let (new, is_urgent) = parsed.map_err(|problem| name_targets(problem, t))?;
     let (caller, _permit) = form.begin(is_urgent)?;
     pins::put(&form.visit.ctx, &caller, tenant, new, &form.precondition()).await?;
     Ok(())
+}
+
+/// Names both targets if neither is given. The parser requires the device alone.
+fn name_targets(problem: Problem, t: &Texts) -> Problem {
+    let is_about_targets =
+        |error: &FieldError| error.field == "device_id" && error.code == FieldErrorCode::Required;
+    let errors = problem.field_errors().iter().map(|error| {
+        if is_about_targets(error) {
+            FieldError::invalid("device_id", t.pin_lacks_target)
+        } else {
+            error.clone()
+        }
+    });
+    if problem.field_errors().iter().any(is_about_targets) {
+        Problem::invalid(errors.collect())
+    } else {
+        problem
+    }
 }
 
 pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse, PageError> {

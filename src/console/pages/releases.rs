@@ -15,6 +15,7 @@ use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
+use crate::console::unknown_nodes::{places_of, unknown_nodes};
 use crate::console::visit::Visit;
 use crate::http::path::ReleasePath;
 use crate::http::problem::{Problem, ProblemCode};
@@ -113,6 +114,8 @@ struct ReleasePage<'a> {
     created_at: Moment,
     published_at: Option<Moment>,
     devices: String,
+    /// Nodes of the targeting that the org directory does not have.
+    unknown_nodes: Option<String>,
     file: Option<FileView>,
     forms: Vec<FormView>,
     history: Option<Vec<EventRow>>,
@@ -184,6 +187,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         devices: devices_href(&tenant, &path, record),
         file: FileView::of(visit, &tenant, record),
         forms,
+        unknown_nodes: unknown_nodes(visit, path.tenant_id, places_of(&content.targeting)),
         history: history(visit, &shell, &tenant, &path).await?,
         record,
         s: &shell,

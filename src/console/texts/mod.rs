@@ -36,7 +36,6 @@ impl Texts {
             "resumed" => self.notice_resumed,
             "recalled" => self.notice_recalled,
             "discarded" => self.notice_discarded,
-            "imported" => self.notice_imported,
             "withdrawn" => self.notice_withdrawn,
             "pinned" => self.notice_pinned,
             "revoked" => self.notice_revoked,

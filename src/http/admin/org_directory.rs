@@ -110,9 +110,9 @@ pub(super) async fn replace_org_directory(
             let nodes = read_nodes(given)?;
             let done = org_directory::replace(&ctx, &caller, tenant, nodes, &precondition).await?;
             let body = respond::text_of(&OrgDirectoryResponse {
-                nodes: &done.value.nodes,
+                nodes: &done.value.stored.nodes,
             });
-            Ok((body, done.value.etag, done.revision))
+            Ok((body, done.value.stored.etag, done.revision))
         })
         .await?;
     Ok(respond::written_text(body, &etag, revision.as_ref()))

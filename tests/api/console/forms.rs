@@ -147,7 +147,7 @@ async fn mistakes_are_named_at_their_fields_and_the_input_is_kept(database: Test
     ] {
         assert!(page.text.contains(part), "{part}: {}", page.text);
     }
-    let csv = "l1,l2\nHM,HM-SH\nHM,HM-SH\n,X\n";
+    let csv = "l1,l2,l3,l4,l5,name,time_zone\nHM,HM-SH,,,,,\nHM,HM-SH,,,,,\n,X,,,,,\n";
     let page = browser.post(&format!("{tenant}/org"), &[("csv", csv)]).await;
     assert_eq!(page.status, 400, "{}", page.text);
     assert!(
@@ -155,6 +155,239 @@ async fn mistakes_are_named_at_their_fields_and_the_input_is_kept(database: Test
         "{}",
         page.text
     );
+}
+
+async fn a_directory_is_replaced_by_a_table_with_its_columns_only(database: TestDatabase) {
+    let Fixture {
+        mut browser,
+        tenant,
+        app,
+        ..
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let api = format!("/api/v1/tenants/{TENANT}/org-directory");
+    let before = admin.get(&api).await.expect(200);
+    let path = format!("{tenant}/org");
+    for (csv, message) in [
+        ("a,b", "line 1: has 2 columns, not 7"),
+        (
+            "HM,,,,,,\n\nHM;HM-SH;;;;;\n",
+            "line 3: columns are separated by commas",
+        ),
+        (
+            "l1,l2,name\nHM,,,,,,\n",
+            "line 1: must name these columns in this order",
+        ),
+        ("HM,,,,,,,x\n", "line 1: has 8 columns, not 7"),
+        (" \n", "is required"),
+    ] {
+        let page = browser.post(&path, &[("csv", csv)]).await;
+        assert_eq!(page.status, 400, "{csv}");
+        assert!(page.text.contains(message), "{message}: {}", page.text);
+    }
+    assert_eq!(admin.get(&api).await.expect(200), before);
+
+    let names = "l1,l2,l3,l4,l5,name,time zone\n";
+    let first = format!("{names}HM,,,,,,\nHM,A,,,,,\nHM,B,,,,,\nHM,C,,,,,\n");
+    let second = format!("{names}HM,,,,,,\nHM,A,,,,East,\nHM,D,,,,,\n");
+    browser.post(&path, &[("csv", &first)]).await;
+    let page = browser.post(&path, &[("csv", &second)]).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let page = browser.get(page.location()).await;
+    let numbers = "Imported: 3 nodes (1 new, 1 changed, 2 removed).";
+    assert!(page.text.contains(numbers), "{}", page.text);
+}
+
+async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database: TestDatabase) {
+    let Fixture {
+        mut browser,
+        tenant,
+        app,
+        ..
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let api = format!("/api/v1/tenants/{TENANT}");
+    let nodes = json!({"nodes": [{"path": ["FM", "FM-EAST", "8007"]}]});
+    admin
+        .put(&format!("{api}/org-directory"), &nodes)
+        .await
+        .expect(200);
+    let path = format!("{tenant}/devices");
+    for (header, new) in [
+        ("id, project, type, org path", "N1"),
+        ("编号,项目,类型,组织路径", "N2"),
+        ("Device_ID,project_id", "N3"),
+    ] {
+        let csv = format!("{header}\n{new},shop,,FM/FM-EAST/8007\n");
+        let page = browser.post(&path, &[("csv", &csv)]).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        let page = browser.get(page.location()).await;
+        assert!(page.text.contains("Imported: 1 new, 0 changed."), "{}", page.text);
+        assert!(!page.text.contains("does not have"), "{}", page.text);
+    }
+    let header = admin.get(&format!("{api}/devices/id")).await;
+    header.problem(404, "not_found");
+
+    let csv = "N1,shop,10013,FM/FM-EAST/9999\nN4,shop,,//8007\n";
+    let page = browser.post(&path, &[("csv", csv)]).await;
+    let page = browser.get(page.location()).await;
+    let text =
+        "Imported: 1 new, 1 changed. 1 in a node that the org directory does not have: FM/FM-EAST/9999";
+    assert!(page.text.contains(text), "{}", page.text);
+
+    let csv = "N5,shop\n\nN6,shop,,FM,more\n";
+    let page = browser.post(&path, &[("csv", csv)]).await;
+    assert_eq!(page.status, 400);
+    assert!(
+        page.text.contains("line 3: has 5 columns, not 2 to 4"),
+        "{}",
+        page.text
+    );
+}
+
+async fn explain_takes_old_package_names_and_names_unknown_ones(database: TestDatabase) {
+    let Fixture {
+        objects,
+        mut browser,
+        tenant,
+        app,
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let api = objects.fill(&format!("/api/v1/tenants/{TENANT}/apps/{{package}}"));
+    let old = json!({"old_package_names": ["com.old"]});
+    admin.patch(&api, &old).await.expect(200);
+    let check = |name: &'static str| {
+        [
+            ("package_name", name),
+            ("version_code", "0"),
+            ("device_id", "PDA001"),
+        ]
+    };
+    let path = format!("{tenant}/explain");
+    let page = browser.post(&path, &check("com.old")).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    let page = browser.post(&path, &check("com.mistyped")).await;
+    assert_eq!(page.status, 400, "{}", page.text);
+    for part in [
+        "id=\"check-package_name-error\">This tenant has no app com.mistyped",
+        "value=\"PDA001\"",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+}
+
+async fn a_wrong_filter_of_devices_is_named_and_kept(database: TestDatabase) {
+    let Fixture {
+        mut browser,
+        tenant,
+        app: _app,
+        ..
+    } = Fixture::make(database).await;
+    let path = format!("{tenant}/devices");
+    let page = browser
+        .get(&format!("{path}?package_name=com.hema.wms&version_code=7"))
+        .await;
+    assert_eq!(page.status, 400);
+    for part in [
+        "id=\"f-version-error\">needs a resource",
+        "value=\"com.hema.wms\"",
+        "value=\"7\"",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    let page = browser.get(&format!("{path}?org=//8007")).await;
+    assert_eq!(page.status, 400);
+    for part in ["id=\"f-org-error\">must be the codes", "value=\"//8007\""] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    for (list, text) in [
+        ("devices?id=none", "No devices match the filter."),
+        ("audit?actor_name=nobody", "No events match the filter."),
+        ("pins?package_name=none", "No pins match the filter."),
+        ("pushes?trace_id=none", "No pushes match the filter."),
+        ("artifacts?package_name=none", "No files match the filter."),
+    ] {
+        let page = browser.get(&format!("{tenant}/{list}")).await;
+        assert!(page.text.contains(text), "{list}: {}", page.text);
+    }
+}
+
+async fn messages_have_the_words_of_the_page(database: TestDatabase) {
+    let Fixture {
+        objects,
+        mut browser,
+        tenant,
+        app: _app,
+    } = Fixture::make(database).await;
+    let path = objects.fill(&format!("{tenant}/apps/{{package}}/releases"));
+    for (field, wrong, message) in [
+        (
+            "rollout.percent",
+            "abc",
+            "must be a number from 0 to 100, for example 10.5",
+        ),
+        ("version_code", "x", "must be a whole number"),
+    ] {
+        let mut fields: Vec<_> = NEW_RELEASE.to_vec();
+        fields.retain(|(name, _)| *name != field);
+        fields.push((field, wrong));
+        let page = browser.post(&path, &fields).await;
+        let is_named = page.text.contains(message) && !page.text.contains("not a string");
+        assert!(is_named, "{message}: {}", page.text);
+    }
+    let pin = [
+        ("package_name", "com.hema.wms"),
+        ("identifier", "com.hema.wms"),
+        ("mode", "hold"),
+        ("reason", "r"),
+    ];
+    let page = browser.post(&format!("{tenant}/pins"), &pin).await;
+    let text = "id=\"pin-device_id-error\">give a device or an org node";
+    assert!(page.text.contains(text), "{}", page.text);
+}
+
+async fn nodes_that_the_directory_lacks_are_a_warning(database: TestDatabase) {
+    let Fixture {
+        objects,
+        mut browser,
+        tenant,
+        app,
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let nodes = json!({"nodes": [{"path": ["FM", "FM-EAST", "8007"]}]});
+    let api = format!("/api/v1/tenants/{TENANT}/org-directory");
+    admin.put(&api, &nodes).await.expect(200);
+    let path = objects.fill(&format!("{tenant}/apps/{{package}}/releases"));
+    let warning = "Not in the org directory: FM/FM-EAST/9999</p>";
+    let scopes = "FM/FM-EAST/9999\nFM/FM-EAST/8007\n//8007";
+    let mut fields: Vec<_> = NEW_RELEASE.to_vec();
+    fields.retain(|(name, _)| *name != "org_scopes");
+    fields.push(("org_scopes", scopes));
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, objects.fill(value)))
+        .collect();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let page = browser.post(&path, &fields).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let page = browser.get(page.location()).await;
+    assert!(page.text.contains(warning), "{}", page.text);
+
+    let (package, identifier) = (objects.fill("{package}"), objects.fill("{identifier}"));
+    let pin = [
+        ("package_name", package.as_str()),
+        ("identifier", identifier.as_str()),
+        ("org_path", "FM/FM-EAST/9999"),
+        ("mode", "hold"),
+        ("reason", "r"),
+    ];
+    let page = browser.post(&format!("{tenant}/pins"), &pin).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let page = browser.get(page.location()).await;
+    assert!(page.text.contains(warning), "{}", page.text);
 }
 
 async fn a_gateway_request_is_explained_with_the_string_that_it_signs(database: TestDatabase) {
@@ -247,6 +480,12 @@ on_both_databases!(
     a_form_that_is_sent_twice_creates_once,
     a_changed_object_is_shown_beside_the_input,
     mistakes_are_named_at_their_fields_and_the_input_is_kept,
+    a_directory_is_replaced_by_a_table_with_its_columns_only,
+    an_import_of_devices_skips_its_header_and_answers_with_numbers,
+    explain_takes_old_package_names_and_names_unknown_ones,
+    a_wrong_filter_of_devices_is_named_and_kept,
+    messages_have_the_words_of_the_page,
+    nodes_that_the_directory_lacks_are_a_warning,
     a_gateway_request_is_explained_with_the_string_that_it_signs,
     the_states_of_a_push_are_live_while_the_session_lasts,
     a_missing_page_is_a_page,

@@ -340,7 +340,7 @@ const ROWS: &[Row] = &[
     (
         "post /tenants/{tenant_id}/org",
         "/tenants/{tenant}/org",
-        &[("csv", "HM,HM-SH,800{number}")],
+        &[("csv", "HM,HM-SH,800{number},,,,")],
         Admin,
     ),
     (

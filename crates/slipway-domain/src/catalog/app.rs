@@ -1,5 +1,6 @@
 //! Apps and the resources released for them.
 
+use super::artifact::ArtifactKind;
 use super::field::{FieldError, Invalid};
 use super::ids::AppId;
 use super::text::{Identifier, Name, PackageName, Url};
@@ -76,6 +77,15 @@ impl Resource {
             enabled: true,
             repair_on_mismatch: false,
         }
+    }
+
+    /// Returns the resource with the kind that its first file has. A file without a kind of its own leaves it unchanged.
+    #[must_use]
+    pub const fn with_first_file(mut self, file: ArtifactKind) -> Self {
+        if matches!(file, ArtifactKind::Apk) {
+            self.kind = ResourceKind::Apk;
+        }
+        self
     }
 }
 

@@ -28,7 +28,7 @@ impl LevelCodes {
 
 /// Scope or exclusion of a release, or org place of a device. Names at least one level. The JSON form is `{"l1Code":
 /// "HM", "l3Code": "8007"}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrgScope(LevelCodes);
 
 impl OrgScope {

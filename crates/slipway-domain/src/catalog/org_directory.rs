@@ -65,7 +65,28 @@ impl OrgDirectory {
         }
     }
 
+    pub const fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Returns `true` if a node has the deepest code of the place at its level, and agrees with every level named.
+    pub fn has(&self, place: &LevelCodes) -> bool {
+        let membership = Membership::of_codes(place);
+        self.agreeing_nodes(&membership)
+            .is_some_and(|mut nodes| nodes.next().is_some())
+    }
+
     fn only_agreeing_node(&self, membership: &Membership<'_>) -> Option<&Node> {
+        let mut agreeing = self.agreeing_nodes(membership)?;
+        match (agreeing.next(), agreeing.next()) {
+            (Some(node), None) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Returns the nodes that have the deepest code of a membership at its level, and agree with every level given;
+    /// `None` if it has a code that the directory lacks.
+    fn agreeing_nodes(&self, membership: &Membership<'_>) -> Option<impl Iterator<Item = &Node>> {
         let (level, _) = membership.deepest()?;
         let mut given = [None; LEVELS];
         for (level, code) in membership.levels() {
@@ -78,15 +99,11 @@ impl OrgDirectory {
             .partition_point(|node| (node.level, node.own) < (level, own));
         let sharing = &self.nodes[start..];
         let end = sharing.partition_point(|node| (node.level, node.own) == (level, own));
-        let agrees = |node: &&Node| {
+        let agrees = move |node: &&Node| {
             let mut levels = given.iter().zip(&node.path);
             levels.all(|(given, own)| given.is_none_or(|given| given == *own))
         };
-        let mut agreeing = sharing[..end].iter().filter(agrees);
-        match (agreeing.next(), agreeing.next()) {
-            (Some(node), None) => Some(node),
-            _ => None,
-        }
+        Some(sharing[..end].iter().filter(agrees))
     }
 
     /// Returns the number of nodes, with the ancestors that were added.
