@@ -119,7 +119,7 @@ impl Arguments {
                 pushes: 200,
                 requests: 2_000,
                 upload_bytes: 16 << 20,
-                download_bytes: [64 << 10, 4 << 20],
+                download_bytes: [64 << 10, 1 << 20, 4 << 20],
             };
         }
         Plan {
@@ -132,7 +132,7 @@ impl Arguments {
             pushes: 4_000,
             requests: 20_000,
             upload_bytes: 1 << 30,
-            download_bytes: [1 << 20, 100 << 20],
+            download_bytes: [64 << 10, 1 << 20, 100 << 20],
         }
     }
 }
@@ -156,7 +156,7 @@ pub(crate) struct Plan {
     /// Size of the uploaded file.
     pub(crate) upload_bytes: u64,
     /// Sizes of the downloaded files.
-    pub(crate) download_bytes: [u64; 2],
+    pub(crate) download_bytes: [u64; 3],
 }
 
 /// Helper processes that the benchmark starts from its own executable.
@@ -168,6 +168,9 @@ pub(crate) enum Helper {
     /// A generator of load at a constant rate.
     #[command(hide = true)]
     OpenLoop(OpenLoop),
+    /// Clients that download a file.
+    #[command(hide = true)]
+    Downloads(Downloads),
 }
 
 #[derive(Args)]
@@ -204,4 +207,20 @@ pub(crate) struct OpenLoop {
     pub(crate) seconds: u64,
     #[arg(long)]
     pub(crate) requests: PathBuf,
+}
+
+#[derive(Clone, Args)]
+pub(crate) struct Downloads {
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
+    #[arg(long)]
+    pub(crate) path: String,
+    /// Size of the file.
+    #[arg(long)]
+    pub(crate) file_bytes: u64,
+    #[arg(long)]
+    pub(crate) connections: usize,
+    /// Bytes per second of each connection. Without it, a connection reads as fast as it can.
+    #[arg(long)]
+    pub(crate) client_rate: Option<u64>,
 }

@@ -23,6 +23,8 @@ mod baseline;
 mod bulk_data;
 mod connection;
 mod devices;
+mod download_clients;
+mod download_load;
 mod fleet;
 mod growth_data;
 mod install;
@@ -51,5 +53,6 @@ fn main() -> anyhow::Result<()> {
         None => parts::run(&arguments),
         Some(Helper::Baseline(baseline)) => baseline::serve(baseline),
         Some(Helper::OpenLoop(load)) => open_loop::run(load),
+        Some(Helper::Downloads(downloads)) => download_clients::run(downloads),
     }
 }

@@ -44,10 +44,6 @@ pub(crate) struct Sample {
     /// Processor time of the server per request, in microseconds.
     pub(crate) cpu_us: f64,
     pub(crate) p99_us: f64,
-    /// Bytes of answers in a second.
-    pub(crate) bytes_per_second: f64,
-    /// Share of the time in which the server's core was used by the server.
-    pub(crate) busy: f64,
 }
 
 impl Sample {
@@ -63,8 +59,6 @@ impl Sample {
             rate: summary.rate(),
             cpu_us: used * 1e6 / summary.requests as f64,
             p99_us: summary.p99_us as f64,
-            bytes_per_second: summary.bytes_per_second(),
-            busy: used / summary.seconds,
         })
     }
 }
@@ -111,7 +105,7 @@ impl Rounds {
     }
 
     /// Ratio of two servers' figures, round by round.
-    pub(crate) fn ratio(of: &[Sample], by: &[Sample], figure: fn(&Sample) -> f64) -> Self {
+    pub(crate) fn ratio<S>(of: &[S], by: &[S], figure: fn(&S) -> f64) -> Self {
         Self::of(of.iter().zip(by).map(|(of, by)| figure(of) / figure(by)))
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, ChildStdout, Command};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -54,6 +54,11 @@ impl Process {
             .spawn()
             .with_context(|| format!("{command:?} cannot be started"))?;
         Ok(Self(child))
+    }
+
+    /// Returns the pipes of standard input and output; `None` unless the command has both.
+    pub(crate) fn take_pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.0.stdin.take().zip(self.0.stdout.take())
     }
 
     /// Processor time in user and kernel mode so far, in seconds.

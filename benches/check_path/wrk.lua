@@ -20,9 +20,8 @@ end
 function done(summary, latency, _)
     local errors = summary.errors
     io.write(string.format(
-        '\nwrk-summary {"requests":%d,"seconds":%.6f,"failures":%d,"bytes":%d,"p50_us":%d,"p99_us":%d}\n',
+        '\nwrk-summary {"requests":%d,"seconds":%.6f,"failures":%d,"p50_us":%d,"p99_us":%d}\n',
         summary.requests, summary.duration / 1e6,
         errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-        summary.bytes,
         latency:percentile(50), latency:percentile(99)))
 end

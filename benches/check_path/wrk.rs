@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -19,18 +19,12 @@ pub(crate) struct Summary {
     pub(crate) requests: u64,
     pub(crate) seconds: f64,
     failures: u64,
-    /// Bytes of all answers, also of those that were not whole at the end.
-    pub(crate) bytes: u64,
     pub(crate) p99_us: u64,
 }
 
 impl Summary {
     pub(crate) fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
-    }
-
-    pub(crate) fn bytes_per_second(&self) -> f64 {
-        self.bytes as f64 / self.seconds
     }
 }
 
@@ -41,32 +35,9 @@ pub(crate) fn run(
     connections: usize,
     load: Duration,
 ) -> anyhow::Result<Summary> {
-    let wrk = on_core(GENERATOR_CORE, "wrk");
-    let summary = summarize(wrk, (address, requests, connections), (load, "10s"))?;
-    ensure!(summary.requests > 0, "no request was answered");
-    Ok(summary)
-}
-
-/// Downloads beside another load, which gets the generator's core first. A download may last longer than the load.
-pub(crate) fn run_beside(
-    address: SocketAddr,
-    requests: &Path,
-    connections: usize,
-    load: Duration,
-) -> anyhow::Result<Summary> {
-    let mut wrk = on_core(GENERATOR_CORE, "nice");
-    wrk.args(["-n", "19", "wrk"]);
-    summarize(wrk, (address, requests, connections), (load, "1h"))
-}
-
-fn summarize(
-    mut wrk: Command,
-    (address, requests, connections): (SocketAddr, &Path, usize),
-    (load, timeout): (Duration, &str),
-) -> anyhow::Result<Summary> {
-    let output = wrk
+    let output = on_core(GENERATOR_CORE, "wrk")
         .args(["-t", "1", "-c", &connections.to_string()])
-        .args(["-d", &format!("{}s", load.as_secs().max(1)), "--timeout", timeout])
+        .args(["-d", &format!("{}s", load.as_secs().max(1)), "--timeout", "10s"])
         .args(["-s", SCRIPT, &format!("http://{address}"), "--"])
         .arg(requests)
         .stdin(Stdio::null())
@@ -78,5 +49,6 @@ fn summarize(
         .with_context(|| format!("wrk failed: {text} {}", String::from_utf8_lossy(&output.stderr)))?;
     let summary: Summary = serde_json::from_str(summary)?;
     ensure!(summary.failures == 0, "{} requests failed", summary.failures);
+    ensure!(summary.requests > 0, "no request was answered");
     Ok(summary)
 }

@@ -1,7 +1,6 @@
 //! Reading of objects, in pieces of bounded size.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::signer::{Method, SignedUrlOptions, Signer as _};
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use rustix::buffer::spare_capacity;
+use rustix::io::pread;
 use tokio::time::timeout;
 
 use super::file_readers::FileReaderHandle;
@@ -107,9 +108,9 @@ async fn read_file(
 ) -> Result<Bytes, StoreError> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let read = readers.run(move || {
-        let mut bytes = vec![0; length];
-        let read = file.read_at(&mut bytes, offset)?;
-        bytes.truncate(read);
+        // Into memory that was not cleared before, which the standard library cannot.
+        let mut bytes = Vec::with_capacity(length);
+        pread(&*file, spare_capacity(&mut bytes), offset)?;
         Ok::<_, std::io::Error>(bytes)
     });
     Ok(read.await??.into())

@@ -36,6 +36,7 @@ pub(crate) mod request;
 mod request_fields;
 pub(crate) mod request_ids;
 mod respond;
+mod route_metrics;
 pub(crate) mod site;
 pub(crate) mod telemetry;
 mod upload_body;

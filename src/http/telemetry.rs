@@ -1,9 +1,8 @@
 //! Middleware for every request: request id, metrics and panic handling.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,8 +14,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::FutureExt;
-use metrics::{Counter, Histogram};
-use tracing::Instrument;
+use tracing::{Instrument as _, Span};
 
 use super::Console;
 use super::access_log::{AccessLogEntry, loggable_path};
@@ -25,7 +23,8 @@ use super::connection::{RequestInProgress, TrackedBody};
 use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
-use crate::services::{Context, within_deadline};
+use super::route_metrics::measure;
+use crate::services::{Context, ServiceError, within_deadline};
 use crate::timer;
 
 /// Id of a request in its response, the log and the audit.
@@ -51,107 +50,157 @@ pub(super) async fn instrument_request(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let id = request_id_from(&request);
-    trim_trailing_slash(&mut request);
-    let method = request.method().clone();
-    // The gateway has its own response for unknown verbs.
-    if method == Method::HEAD && !request.path().starts_with("/router/") {
-        request.head_mut().method = Method::GET;
-        request.extensions_mut().insert(HeadOnly);
-    }
-    let check_path = CHECK_PATHS.into_iter().find(|known| *known == request.path());
-    let path = check_path.map_or_else(|| Cow::Owned(request.path().to_owned()), Cow::Borrowed);
-    let span = if check_path.is_some() {
-        tracing::debug_span!("request", request.id = %id)
-    } else {
-        request.extensions_mut().insert(RequestId(id.clone()));
-        tracing::error_span!("request", request.id = %id)
-    };
+    let exchange = Exchange::begin(&mut request);
     let in_progress = RequestInProgress::of(&request);
-    let began = timer::now();
-    // A check does not use the database, and the gateway's push has its own response to a missed deadline.
-    let has_deadline = check_path.is_none();
-    let console = Console::has_page(&path)
-        .then(|| request.app_data::<Console>().copied())
-        .flatten();
-    let languages = console.and_then(|_| request.headers().get(ACCEPT_LANGUAGE).cloned());
-    // A call that misses its deadline loses its request.
-    let context = if has_deadline {
-        request.app_data::<web::Data<Context>>().cloned()
-    } else {
-        None
+    let handled = exchange.protect(next.call(request)).await;
+    let response = match handled {
+        Ok(handled) => exchange.complete(handled?),
+        Err(failure) => return Err(exchange.fail(failure)),
     };
-    let answer = async {
-        if has_deadline {
-            within_deadline(next.call(request)).await
+    Ok(
+        compress_response(response, exchange.check_path == Some(CHECK_PATHS[0]))
+            .map_into_boxed_body()
+            .map_body(|_, body| TrackedBody::new(body, in_progress)),
+    )
+}
+
+/// End of a handler without a response.
+enum HandlerFailure {
+    /// The call missed its deadline.
+    GivenUp(ServiceError),
+    /// The panic hook has logged the message.
+    Panicked,
+}
+
+/// Facts of a request that are needed after its handler has consumed it.
+struct Exchange {
+    id: String,
+    method: Method,
+    path: Cow<'static, str>,
+    /// `None` unless the request is a check.
+    check_path: Option<&'static str>,
+    span: Span,
+    began: Instant,
+    /// `None` if the path is no page.
+    console: Option<Console>,
+    /// Languages that the caller of a page prefers.
+    languages: Option<HeaderValue>,
+    /// `None` for checks, which are never dropped.
+    context: Option<web::Data<Context>>,
+}
+
+impl Exchange {
+    /// Takes the facts, and changes the request to the one that its handler expects.
+    fn begin(request: &mut ServiceRequest) -> Self {
+        let id = request_id_from(request);
+        trim_trailing_slash(request);
+        let method = request.method().clone();
+        // The gateway has its own response for unknown verbs.
+        if method == Method::HEAD && !request.path().starts_with("/router/") {
+            request.head_mut().method = Method::GET;
+            request.extensions_mut().insert(HeadOnly);
+        }
+        let check_path = CHECK_PATHS.into_iter().find(|known| *known == request.path());
+        let path = check_path.map_or_else(|| Cow::Owned(request.path().to_owned()), Cow::Borrowed);
+        let span = if check_path.is_some() {
+            tracing::debug_span!("request", request.id = %id)
         } else {
-            Ok(next.call(request).await)
+            request.extensions_mut().insert(RequestId(id.clone()));
+            tracing::error_span!("request", request.id = %id)
+        };
+        let console = Console::has_page(&path)
+            .then(|| request.app_data::<Console>().copied())
+            .flatten();
+        Self {
+            languages: console.and_then(|_| request.headers().get(ACCEPT_LANGUAGE).cloned()),
+            context: match check_path {
+                None => request.app_data::<web::Data<Context>>().cloned(),
+                Some(_) => None,
+            },
+            id,
+            method,
+            path,
+            check_path,
+            span,
+            began: timer::now(),
+            console,
         }
-    };
-    let answered = AssertUnwindSafe(answer)
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
-    let mut response = match answered {
-        Ok(Ok(answered)) => answered?,
-        failed => {
-            let (end, problem) = match failed {
-                Ok(Err(error)) => ("given up", span.in_scope(|| Problem::of_call(&method, error))),
-                // The panic hook has logged the message.
-                _ => ("panicked", Problem::internal()),
-            };
-            let took = began.elapsed();
-            let entry = AccessLogEntry {
-                method: &method,
-                path: &path,
-                route: end,
-                status: problem.status_code(),
-                took,
-            };
-            span.in_scope(|| entry.log(None));
-            measure(&method, end, problem.status_code(), took);
-            let languages = languages.as_ref().and_then(|header| header.to_str().ok());
-            let mut response = console.map_or_else(
-                || problem.error_response(),
-                |console| (console.failure_page)(languages.unwrap_or_default(), &problem),
-            );
-            add_common_headers(response.headers_mut(), id, &path);
-            if is_draining(context.as_ref()) {
-                response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+
+    /// Runs the handler with a deadline, and catches its panic. A check needs no deadline because it does not use the
+    /// database.
+    async fn protect<T>(&self, handler: impl Future<Output = T>) -> Result<T, HandlerFailure> {
+        let handler = async {
+            if self.check_path.is_some() {
+                return Ok(handler.await);
             }
-            return Err(InternalError::from_response(problem, response).into());
+            within_deadline(handler).await.map_err(HandlerFailure::GivenUp)
+        };
+        AssertUnwindSafe(handler)
+            .catch_unwind()
+            .instrument(self.span.clone())
+            .await
+            .unwrap_or(Err(HandlerFailure::Panicked))
+    }
+
+    /// Logs and measures the response of the handler, and completes its headers.
+    fn complete<B>(&self, mut response: ServiceResponse<B>) -> ServiceResponse<B> {
+        let route = match self.check_path {
+            Some(path) => Cow::Borrowed(path),
+            None => response
+                .request()
+                .match_pattern()
+                .map_or(Cow::Borrowed("none"), Cow::Owned),
+        };
+        let path = loggable_path(&self.path, &route);
+        self.record(path, &route, response.status(), Some(response.request()));
+        // Routes match the decoded path, which cannot be derived from the raw path.
+        let place = if route == "none" { &*self.path } else { &*route };
+        add_common_headers(response.headers_mut(), &self.id, place);
+        if is_draining(response.request().app_data()) {
+            let head = response.response_mut().head_mut();
+            head.set_connection_type(ConnectionType::Close);
         }
-    };
-    let route = match check_path {
-        Some(path) => Cow::Borrowed(path),
-        None => response
-            .request()
-            .match_pattern()
-            .map_or(Cow::Borrowed("none"), Cow::Owned),
-    };
-    let took = began.elapsed();
-    let entry = AccessLogEntry {
-        method: &method,
-        path: loggable_path(&path, &route),
-        route: &route,
-        status: response.status(),
-        took,
-    };
-    span.in_scope(|| entry.log(Some(response.request())));
-    measure(&method, &route, response.status(), took);
-    // Routes match the decoded path, which cannot be derived from the raw path.
-    let place = if route == "none" { &*path } else { &*route };
-    add_common_headers(response.headers_mut(), id, place);
-    if is_draining(response.request().app_data()) {
-        let head = response.response_mut().head_mut();
-        head.set_connection_type(ConnectionType::Close);
+        if place == "/docs" || place.starts_with("/docs/") {
+            documentation::add_page_headers(&mut response);
+        }
+        response
     }
-    if place == "/docs" || place.starts_with("/docs/") {
-        documentation::add_page_headers(&mut response);
+
+    /// Logs and measures a failed handler, and returns the response as an error.
+    fn fail(&self, failure: HandlerFailure) -> Error {
+        let (end, problem) = match failure {
+            HandlerFailure::GivenUp(error) => {
+                let problem = self.span.in_scope(|| Problem::of_call(&self.method, error));
+                ("given up", problem)
+            }
+            HandlerFailure::Panicked => ("panicked", Problem::internal()),
+        };
+        self.record(&self.path, end, problem.status_code(), None);
+        let languages = self.languages.as_ref().and_then(|header| header.to_str().ok());
+        let mut response = self.console.map_or_else(
+            || problem.error_response(),
+            |console| (console.failure_page)(languages.unwrap_or_default(), &problem),
+        );
+        add_common_headers(response.headers_mut(), &self.id, &self.path);
+        if is_draining(self.context.as_ref()) {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        InternalError::from_response(problem, response).into()
     }
-    Ok(compress_response(response, path == CHECK_PATHS[0])
-        .map_into_boxed_body()
-        .map_body(|_, body| TrackedBody::new(body, in_progress)))
+
+    fn record(&self, path: &str, route: &str, status: StatusCode, request: Option<&HttpRequest>) {
+        let took = self.began.elapsed();
+        let entry = AccessLogEntry {
+            method: &self.method,
+            path,
+            route,
+            status,
+            took,
+        };
+        self.span.in_scope(|| entry.log(request));
+        measure(&self.method, route, status, took);
+    }
 }
 
 /// Returns true if the connection must be closed after the response, because the node drains. A client that keeps a
@@ -178,7 +227,7 @@ fn trim_trailing_slash(request: &mut ServiceRequest) {
 }
 
 /// Adds the headers of every response.
-fn add_common_headers(headers: &mut HeaderMap, id: String, path: &str) {
+fn add_common_headers(headers: &mut HeaderMap, id: &str, path: &str) {
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(X_REQUEST_ID, id);
     }
@@ -208,64 +257,4 @@ fn request_id_from(request: &ServiceRequest) -> String {
 fn generate_id() -> String {
     let halves = [request_ids::next(), request_ids::next()].map(u64::to_be_bytes);
     hex::encode(halves.as_flattened())
-}
-
-/// Metrics of one route, by method and status.
-type RouteMetrics = Vec<(&'static str, StatusCode, Counter, Histogram)>;
-
-thread_local! {
-    /// Metrics cached by this thread. Requesting them from the recorder each time would take a lock and build every
-    /// label.
-    static METRICS: RefCell<Vec<(String, RouteMetrics)>> = RefCell::default();
-}
-
-fn measure(method: &Method, route: &str, status: StatusCode, took: Duration) {
-    let method = method_label(method);
-    METRICS.with_borrow_mut(|routes| {
-        let index = routes.iter().position(|(known, _)| known == route);
-        let index = index.unwrap_or_else(|| {
-            routes.push((route.to_owned(), RouteMetrics::new()));
-            routes.len() - 1
-        });
-        let (_, metrics) = &mut routes[index];
-        let known = metrics
-            .iter()
-            .position(|(own, of_status, ..)| *own == method && *of_status == status);
-        let index = known.unwrap_or_else(|| {
-            metrics.push(register_metrics(method, route, status));
-            metrics.len() - 1
-        });
-        let (.., requests, durations) = &metrics[index];
-        requests.increment(1);
-        durations.record(took.as_secs_f64());
-    });
-}
-
-fn register_metrics(
-    method: &'static str,
-    route: &str,
-    status: StatusCode,
-) -> (&'static str, StatusCode, Counter, Histogram) {
-    let labels = [
-        ("method", method.to_owned()),
-        ("route", route.to_owned()),
-        ("status", status.as_str().to_owned()),
-    ];
-    let requests = metrics::counter!("slipway_http_requests_total", &labels);
-    let durations = metrics::histogram!("slipway_http_request_duration_seconds", &labels[..2]);
-    (method, status, requests, durations)
-}
-
-/// Maps a method to a label. Unknown methods share one label, because clients may invent any number of them.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }

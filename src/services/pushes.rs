@@ -97,7 +97,7 @@ struct Sender<'a> {
     scope: TenantScope,
     actor: Actor<'a>,
     authority: Authority,
-    face: &'static str,
+    api: &'static str,
 }
 
 /// Accepts a push over the admin API.
@@ -113,7 +113,7 @@ pub async fn create(
         scope,
         actor: Actor::of(caller),
         authority: caller.authority(),
-        face: "admin",
+        api: "admin",
     };
     accept(ctx, &sender, request, Some(once)).await
 }
@@ -138,7 +138,7 @@ pub async fn create_with_key(
             key: key.id(),
             role: key.role(),
         },
-        face: "gateway",
+        api: "gateway",
     };
     accept(ctx, &sender, request, None).await
 }
@@ -188,7 +188,7 @@ async fn accept(
         once.record(&tx, &accepted);
     }
     tx.commit().await?;
-    count(sender.face, accepted.push.targets.len());
+    count(sender.api, accepted.push.targets.len());
     ctx.push_delivery().notify(accepted.push.push.id);
     Ok(accepted)
 }
@@ -289,9 +289,9 @@ async fn queue(
     Ok(())
 }
 
-fn count(face: &'static str, targets: usize) {
-    counter!("slipway_pushes_accepted_total", "face" => face).increment(1);
-    counter!("slipway_push_targets_accepted_total", "face" => face)
+fn count(api: &'static str, targets: usize) {
+    counter!("slipway_pushes_accepted_total", "api" => api).increment(1);
+    counter!("slipway_push_targets_accepted_total", "api" => api)
         .increment(u64::try_from(targets).unwrap_or(u64::MAX));
 }
 

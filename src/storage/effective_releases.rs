@@ -180,13 +180,14 @@ fn refresh_sql(backend: DbBackend) -> String {
 /// Returns a join with the releases `r` of a resource, for a condition that refers to the row on the left.
 ///
 /// Without statistics, PostgreSQL expects one release and would compare each release of the resource with each row on the
-/// left. As the subquery of a lateral join, the condition limits the range of the index. SQLite does that for any join.
+/// left. As the subquery of a lateral join, the condition limits the range of the index. SQLite does that for a cross
+/// join, which it never reorders; it would read a resource's releases before the limits of an inner join.
 fn join_sql(backend: DbBackend, releases: &str, condition: &str) -> String {
     match backend {
         DbBackend::Postgres => format!(
             "CROSS JOIN LATERAL (SELECT r.id FROM releases r WHERE {releases} AND {condition} OFFSET 0) r"
         ),
-        _ => format!("JOIN releases r ON {releases} AND {condition}"),
+        _ => format!("CROSS JOIN releases r ON {releases} AND {condition}"),
     }
 }
 
@@ -221,11 +222,38 @@ fn of_resource(alias: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use migration::{Migrator, MigratorTrait as _};
+    use sea_orm::Database;
     use slipway_domain::catalog::rollout::Share;
     use slipway_domain::catalog::targeting::Targeting;
 
     use super::super::row::to_json;
     use super::*;
+
+    /// Without the limits it would read all releases of the resource for each change.
+    #[tokio::test]
+    async fn sqlite_reads_releases_within_the_limits_of_a_level() {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        Migrator::up(&db, None).await.unwrap();
+        let app = ChangedApp {
+            tenant: 1,
+            id: Uuid::nil(),
+        };
+        let mut plan = app.refresh(DbBackend::Sqlite, "com.example.wms");
+        plan.sql = format!("EXPLAIN QUERY PLAN {}", plan.sql);
+        let steps = db.query_all_raw(plan).await.unwrap();
+        let steps = steps
+            .iter()
+            .map(|step| step.try_get::<String>("", "detail").unwrap());
+        let of_releases: Vec<_> = steps.filter(|step| step.starts_with("SEARCH r ")).collect();
+        assert_eq!(of_releases.len(), 12, "{of_releases:#?}");
+        let whole = of_releases.iter().filter(|step| !step.contains("<expr>"));
+        assert_eq!(
+            whole.count(),
+            3,
+            "the lowest level in each of three indexes: {of_releases:#?}"
+        );
+    }
 
     #[test]
     fn the_text_of_a_targeting_for_everybody_is_known() {

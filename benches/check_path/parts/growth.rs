@@ -211,8 +211,9 @@ impl Writer {
         let answer = self.connection.send(&call)?;
         ensure!(
             answer.status == expected,
-            "{method} {path} was answered with {}",
-            answer.status
+            "{method} {path} was answered with {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
         );
         answer.json()
     }

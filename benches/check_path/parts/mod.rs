@@ -194,11 +194,7 @@ fn come_to_rest(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::
             .requests(&fixture.large, spread, Face::Gateway)
             .try_all(node)?;
     }
-    let began = Instant::now();
-    while node.metric("slipway_device_records_queued", "")? > 0.0 {
-        ensure!(began.elapsed() < RECORDED_WITHIN, "the devices were not recorded");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_until_recorded(node)?;
     let written = node.metric("slipway_device_records_written_total", "")?;
     let dropped = node.metric("slipway_device_records_dropped_total", "")?;
     report.note(format!(
@@ -209,5 +205,14 @@ fn come_to_rest(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::
     node.wait_for_snapshot()?;
     fixture.postgres.execute(&fixture.large.name, "VACUUM ANALYZE")?;
     settle();
+    Ok(())
+}
+
+fn wait_until_recorded(node: &Node) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while node.metric("slipway_device_records_queued", "")? > 0.0 {
+        ensure!(began.elapsed() < RECORDED_WITHIN, "the devices were not recorded");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     Ok(())
 }

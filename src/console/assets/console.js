@@ -143,12 +143,13 @@
     button.textContent = "×";
     button.setAttribute("aria-label", "Esc");
     close.append(button);
-    dialog.append(close, ...$$("#main h2:first-of-type, #main dl", page));
+    dialog.append(close, ...$$("#main h2:first-of-type, #main h2:first-of-type + dl", page));
     body.append(dialog);
     dialog.showModal();
   };
 
-  let afterG = 0;
+  // A slow page handles keys late, so the times of the keys themselves are compared.
+  let afterG = -Infinity;
   document.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest("input, textarea, select, dialog");
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -159,9 +160,9 @@
       event.preventDefault();
       showHelp();
     } else if (event.key === "g") {
-      afterG = Date.now();
-    } else if (Date.now() - afterG < 1500 && event.key in places) {
-      afterG = 0;
+      afterG = event.timeStamp;
+    } else if (event.timeStamp - afterG < 1500 && event.key in places) {
+      afterG = -Infinity;
       nav(places[event.key]);
     }
   });

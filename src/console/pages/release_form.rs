@@ -70,7 +70,7 @@ pub(super) const NEW: Form = Form {
         Field::new("artifact", Kind::Text, |t| t.artifact).hint(|t| t.artifact_hint),
         Field::new("version_name", Kind::Text, |t| t.version_name).hint(|t| t.supplied_by_artifact),
         Field::new("download_url", Kind::Text, |t| t.download_url).hint(|t| t.download_url_hint),
-        Field::new("size", Kind::Integer, |t| t.size).hint(|t| t.supplied_by_artifact),
+        Field::new("size", Kind::Integer, |t| t.size_in_bytes).hint(|t| t.supplied_by_artifact),
         Field::new("md5", Kind::Text, |t| t.md5).hint(|t| t.supplied_by_artifact),
         Field::new("sha256", Kind::Text, |t| t.sha256),
         Field::new("publish", Kind::Flag, |t| t.publish_now).hint(|t| t.publish_now_hint),

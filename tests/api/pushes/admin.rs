@@ -59,10 +59,10 @@ async fn a_push_is_stored_and_read_back(database: TestDatabase) {
     assert_eq!(event["after"]["targets"], 2);
     let metrics = app.anyone().get("/metrics").await.text;
     assert!(
-        metrics.contains("slipway_pushes_accepted_total{face=\"admin\"}"),
+        metrics.contains("slipway_pushes_accepted_total{api=\"admin\"}"),
         "{metrics}"
     );
-    assert!(metrics.contains("slipway_push_targets_accepted_total{face=\"admin\"}"));
+    assert!(metrics.contains("slipway_push_targets_accepted_total{api=\"admin\"}"));
 }
 
 async fn only_previews_expire_soon(database: TestDatabase) {

@@ -178,7 +178,7 @@ async fn write(ctx: &Context, scope: &DeviceScope, ack: PushAck) -> &'static str
     loop {
         let acknowledged = acknowledge(ctx, scope, Authority::Program, ack.clone());
         match within_deadline(acknowledged).await.flatten() {
-            Ok(_) => return "taken",
+            Ok(_) => return "accepted",
             Err(error) if error.is_transient() => {
                 tracing::debug!(%error, "cannot write an acknowledgement now; retrying");
                 tokio::time::sleep(backoff.next()).await;

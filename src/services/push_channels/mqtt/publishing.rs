@@ -113,8 +113,8 @@ enum Outcome {
 impl Outcome {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Accepted => "taken",
-            Self::NoSubscriber => "nobody",
+            Self::Accepted => "accepted",
+            Self::NoSubscriber => "no_subscriber",
             Self::Refused => "refused",
             Self::Lost => "lost",
         }

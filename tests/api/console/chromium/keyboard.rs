@@ -2,10 +2,11 @@
 //! databases.
 
 use slipway_test_support::database::TestDatabase;
+use slipway_test_support::wait::until;
 
 use super::samples::{Day, FIRST};
 use super::tab::Tab;
-use crate::api::harness::{ADMIN, CHUKU, PASSWORD};
+use crate::api::harness::{ADMIN, CHUKU, DEADLINE, PASSWORD};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_follow_the_browser_and_its_keyboard() {
@@ -39,6 +40,11 @@ async fn pages_follow_the_browser_and_its_keyboard() {
     tab.press("?").await;
     tab.expect_soon("dialog", "Keyboard shortcuts").await;
     tab.click("dialog button").await;
+    // Keys that arrive while the dialog is open are its own.
+    until("the dialog closes", DEADLINE, async || {
+        !tab.has("dialog[open]").await
+    })
+    .await;
     tab.press("gd").await;
     tab.expect_soon("h1", "Devices").await;
     tab.press("/").await;

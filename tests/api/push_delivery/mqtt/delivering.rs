@@ -33,7 +33,7 @@ async fn a_push_reaches_the_device(database: TestDatabase) {
     assert_eq!(device.poll(30).await, [came.data]);
     let taken = there
         .fixture
-        .metric(r#"slipway_push_mqtt_publishes_total{outcome="taken"}"#);
+        .metric(r#"slipway_push_mqtt_publishes_total{outcome="accepted"}"#);
     assert!(taken.await >= 1.0);
     let by_channel = there
         .fixture
@@ -77,8 +77,8 @@ async fn a_device_that_connects_later_gets_what_waits(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let device = there.fixture.device("A").await;
     let push = there.fixture.push(&[&device]).await;
-    let nobody = r#"slipway_push_mqtt_publishes_total{outcome="nobody"}"#;
-    until(async || there.fixture.metric(nobody).await >= 1.0).await;
+    let no_subscriber = r#"slipway_push_mqtt_publishes_total{outcome="no_subscriber"}"#;
+    until(async || there.fixture.metric(no_subscriber).await >= 1.0).await;
     // There was no subscriber, so nothing was delivered, and the push could still be withdrawn.
     assert_eq!(there.fixture.target(&push, &device).await["state"], "queued");
     let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
