@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange, OrgDirectoryDifference};
 use super::error::require_valid;
-use super::org_tree::OrgTree;
+use super::org_tree::{OrgTree, TreePage, TreeSelection};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
 use crate::storage::{ReadTx, org_device_counts};
@@ -76,6 +76,18 @@ pub async fn get_tree(
         tree,
         etag: stored.etag,
     })
+}
+
+/// Lists up to `limit` nodes of the directory.
+pub async fn list_nodes(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    selection: &TreeSelection,
+    limit: usize,
+) -> Result<TreePage, ServiceError> {
+    let directory = get_tree(ctx, caller, tenant).await?;
+    Ok(directory.tree.select(selection, limit))
 }
 
 /// Lists the numbers of devices of a node's children, by code. The empty path means the whole tenant.

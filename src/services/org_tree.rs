@@ -2,8 +2,6 @@
 
 use chrono_tz::Tz;
 
-use super::{Caller, Context, ServiceError, org_directory};
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{OrgCode, OrgNode};
 use slipway_domain::catalog::text::Name;
 
@@ -45,18 +43,6 @@ pub struct OrgTree {
     nodes: Vec<OrgNode>,
     /// Indexes of the nodes, by path. The nodes at and below a node follow each other.
     by_path: Vec<usize>,
-}
-
-/// Lists up to `limit` nodes of a tenant's org directory.
-pub async fn list_nodes(
-    ctx: &Context,
-    caller: &Caller,
-    tenant: TenantId,
-    selection: &TreeSelection,
-    limit: usize,
-) -> Result<TreePage, ServiceError> {
-    let directory = org_directory::get_tree(ctx, caller, tenant).await?;
-    Ok(directory.tree.select(selection, limit))
 }
 
 impl OrgTree {
