@@ -13,6 +13,7 @@ mod m0007_adoption;
 mod m0008_artifact_jobs;
 mod m0009_org_device_counts;
 mod m0010_push_senders;
+mod m0011_list_indexes;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_artifact_jobs::ArtifactJobs),
             Box::new(m0009_org_device_counts::OrgDeviceCounts),
             Box::new(m0010_push_senders::PushSenders),
+            Box::new(m0011_list_indexes::ListIndexes),
         ]
     }
 }

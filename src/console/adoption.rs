@@ -1,7 +1,7 @@
 //! Adoption of a resource's versions: a stacked bar, and the same numbers as a table.
 
 use super::format::count;
-use slipway_domain::catalog::install::VersionCount;
+use slipway_domain::catalog::adoption::AdoptionCounts;
 
 /// Number of versions with a segment of their own. The others share the last one.
 const SEGMENTS: usize = 4;
@@ -25,20 +25,20 @@ pub(super) struct Segment {
 }
 
 impl Adoption {
-    /// Returns the adoption of one resource; `None` if no device has it. The counts are ordered, newest version first.
-    pub(super) fn of<'a>(counts: impl Iterator<Item = &'a VersionCount>) -> Option<Self> {
-        let counts: Vec<_> = counts.collect();
-        let total: u64 = counts.iter().map(|count| count.devices).sum();
+    /// Returns the adoption of one resource; `None` if no device has it.
+    pub(super) fn of(counts: &AdoptionCounts) -> Option<Self> {
+        let total = counts.total();
         if total == 0 {
             return None;
         }
-        let (own, others) = counts.split_at(counts.len().min(SEGMENTS));
+        let (own, rest) = counts.versions.split_at(counts.versions.len().min(SEGMENTS));
         let mut parts: Vec<_> = own
             .iter()
             .map(|count| (Some(count.version_code.get()), count.devices))
             .collect();
-        if !others.is_empty() {
-            parts.push((None, others.iter().map(|count| count.devices).sum()));
+        let others = rest.iter().map(|count| count.devices).sum::<u64>() + counts.others;
+        if others > 0 {
+            parts.push((None, others));
         }
         let mut before = 0;
         let mut segments = Vec::new();
@@ -68,23 +68,23 @@ fn percent(part: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use slipway_domain::catalog::text::Identifier;
+    use slipway_domain::catalog::adoption::VersionDevices;
     use slipway_domain::catalog::version::VersionCode;
 
     use super::*;
 
     #[test]
     fn segments_fill_the_bar_and_the_rest_is_one() {
-        let counts: Vec<_> = [3, 3, 1, 1, 1, 1]
-            .into_iter()
-            .enumerate()
-            .map(|(index, devices)| VersionCount {
-                identifier: Identifier::parse("com.example").unwrap(),
-                version_code: VersionCode::of_release(10 - i64::try_from(index).unwrap()).unwrap(),
-                devices,
-            })
-            .collect();
-        let adoption = Adoption::of(counts.iter()).unwrap();
+        let versions = [3, 3, 1, 1, 1].into_iter().zip((6..=10).rev());
+        let versions = versions.map(|(devices, version)| VersionDevices {
+            version_code: VersionCode::of_release(version).unwrap(),
+            devices,
+        });
+        let counts = AdoptionCounts {
+            versions: versions.collect(),
+            others: 1,
+        };
+        let adoption = Adoption::of(&counts).unwrap();
         assert_eq!(adoption.segments.len(), SEGMENTS + 1);
         assert_eq!(
             adoption.segments.iter().map(|segment| segment.width).sum::<u64>(),
@@ -93,6 +93,10 @@ mod tests {
         assert_eq!(adoption.segments[0].percent, "30.0%");
         assert_eq!(adoption.segments[4].version, None);
         assert_eq!(adoption.segments[4].devices, "2");
-        assert!(Adoption::of(std::iter::empty()).is_none());
+        let none = AdoptionCounts {
+            versions: Vec::new(),
+            others: 0,
+        };
+        assert!(Adoption::of(&none).is_none());
     }
 }

@@ -48,6 +48,7 @@ pub mod memory;
 pub mod offer_preview;
 pub mod org_directory;
 pub mod org_tree;
+mod org_trees;
 pub mod outbox;
 pub mod permits;
 pub mod pins;

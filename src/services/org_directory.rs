@@ -1,11 +1,13 @@
 //! Org directory of a tenant, read and replaced as a whole, and the numbers of devices in its nodes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange, OrgDirectoryDifference};
 use super::error::require_valid;
+use super::org_tree::{OrgTree, TreePage, TreeSelection};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, memory};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
 use crate::storage::{ReadTx, org_device_counts};
@@ -43,6 +45,49 @@ pub async fn get_text(
         nodes: "[]".to_owned(),
         etag: NO_DIRECTORY.to_owned(),
     }))
+}
+
+/// Parsed org directory with its entity tag.
+pub struct DirectoryTree {
+    pub tree: Arc<OrgTree>,
+    pub etag: String,
+}
+
+/// Returns the directory as a tree; an empty one if none was written. It is parsed once per version.
+pub async fn get_tree(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+) -> Result<DirectoryTree, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    let trees = ctx.org_trees();
+    let etag = org_directories::find_etag(ctx.db(), scope).await?;
+    if let Some(etag) = etag
+        && let Some(tree) = trees.find(tenant, &etag)
+    {
+        return Ok(DirectoryTree { tree, etag });
+    }
+    // The text may be of a later version than the tag.
+    let stored = get_text(ctx, caller, tenant).await?;
+    let nodes = serde_json::from_str(&stored.nodes).map_err(ServiceError::internal)?;
+    let tree = Arc::new(OrgTree::new(nodes));
+    trees.insert(tenant, stored.etag.clone(), tree.clone());
+    Ok(DirectoryTree {
+        tree,
+        etag: stored.etag,
+    })
+}
+
+/// Lists up to `limit` nodes of the directory.
+pub async fn list_nodes(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    selection: &TreeSelection,
+    limit: usize,
+) -> Result<TreePage, ServiceError> {
+    let directory = get_tree(ctx, caller, tenant).await?;
+    Ok(directory.tree.select(selection, limit))
 }
 
 /// Lists the numbers of devices of a node's children, by code. The empty path means the whole tenant.

@@ -1,9 +1,7 @@
 //! Org directory as a tree: the children of one node, or the nodes that a search finds.
 
-use std::collections::BTreeMap;
+use chrono_tz::Tz;
 
-use super::{Caller, Context, ServiceError, org_directory};
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{OrgCode, OrgNode};
 use slipway_domain::catalog::text::Name;
 
@@ -20,12 +18,13 @@ pub enum TreeSelection {
     Matching(String),
 }
 
-/// Node of the tree. A node that the directory implies by its descendants alone has no name.
+/// Node of the tree. A node that the directory implies by its descendants alone has no name and no time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeNode {
     /// Codes from l1 down to the node.
     pub path: Vec<String>,
     pub name: Option<Name>,
+    pub time_zone: Option<Tz>,
     /// Number of listed nodes below this one.
     pub below: usize,
 }
@@ -37,90 +36,86 @@ pub struct TreePage {
     pub has_more: bool,
 }
 
-/// Lists up to `limit` nodes of a tenant's org directory.
-pub async fn list_nodes(
-    ctx: &Context,
-    caller: &Caller,
-    tenant: TenantId,
-    selection: &TreeSelection,
-    limit: usize,
-) -> Result<TreePage, ServiceError> {
-    let text = org_directory::get_text(ctx, caller, tenant).await?.nodes;
-    let nodes = serde_json::from_str(&text).map_err(ServiceError::internal)?;
-    Ok(select(nodes, selection, limit))
+/// One version of an org directory, indexed by path.
+#[derive(Debug, Default)]
+pub struct OrgTree {
+    /// In the order of the directory.
+    nodes: Vec<OrgNode>,
+    /// Indexes of the nodes, by path. The nodes at and below a node follow each other.
+    by_path: Vec<usize>,
 }
 
-fn select(nodes: Vec<OrgNode>, selection: &TreeSelection, limit: usize) -> TreePage {
-    let mut page = match selection {
-        TreeSelection::Below { path, after } => children_of(nodes, path, after.as_deref(), limit + 1),
-        TreeSelection::Matching(text) => matching(nodes, &text.to_lowercase(), limit + 1),
-    };
-    page.has_more = page.nodes.len() > limit;
-    page.nodes.truncate(limit);
-    page
-}
+impl OrgTree {
+    pub fn new(nodes: Vec<OrgNode>) -> Self {
+        let mut by_path: Vec<_> = (0..nodes.len()).collect();
+        by_path.sort_unstable_by_key(|index| &nodes[*index].path);
+        Self { nodes, by_path }
+    }
 
-fn children_of(nodes: Vec<OrgNode>, path: &[String], after: Option<&str>, most: usize) -> TreePage {
-    let mut children = BTreeMap::<String, TreeNode>::new();
-    for node in nodes {
-        let Some(code) = child_towards(&node, path).filter(|code| after.is_none_or(|after| *code > after))
-        else {
-            continue;
+    /// Returns the listed nodes, in the order of the directory.
+    pub fn nodes(&self) -> &[OrgNode] {
+        &self.nodes
+    }
+
+    /// Returns the first `limit` nodes of a selection.
+    pub fn select(&self, selection: &TreeSelection, limit: usize) -> TreePage {
+        let mut nodes = match selection {
+            TreeSelection::Below { path, after } => self.children_of(path, after.as_deref(), limit + 1),
+            TreeSelection::Matching(text) => self.matching(&text.to_lowercase(), limit + 1),
         };
-        // The child may be the last of more than the page has.
-        let is_beyond = children.len() >= most
-            && children
-                .last_key_value()
-                .is_some_and(|(last, _)| code > last.as_str());
-        if is_beyond {
-            continue;
-        }
-        let is_child = node.path.len() == path.len() + 1;
-        let child = children.entry(code.to_owned()).or_insert_with(|| TreeNode {
-            path: path.iter().cloned().chain([code.to_owned()]).collect(),
-            name: None,
-            below: 0,
-        });
-        if is_child {
-            child.name = node.name;
-        } else {
-            child.below += 1;
-        }
-        if children.len() > most {
-            children.pop_last();
-        }
+        let has_more = nodes.len() > limit;
+        nodes.truncate(limit);
+        TreePage { nodes, has_more }
     }
-    TreePage {
-        nodes: children.into_values().collect(),
-        has_more: false,
+
+    fn children_of(&self, path: &[String], after: Option<&str>, most: usize) -> Vec<TreeNode> {
+        // The node itself has no such code, which sorts before every code.
+        let code = |index: &usize| self.nodes[*index].path.get(path.len()).map(OrgCode::as_str);
+        let mut rest = self.subtree(path);
+        rest = &rest[rest.partition_point(|index| code(index) <= after)..];
+        let mut children = Vec::new();
+        while children.len() < most
+            && let Some(first) = rest.first()
+            && let Some(child) = code(first)
+        {
+            let (own, others) = rest.split_at(rest.partition_point(|index| code(index) <= Some(child)));
+            let listed = Some(&self.nodes[*first]).filter(|node| node.path.len() == path.len() + 1);
+            children.push(TreeNode {
+                path: path.iter().cloned().chain([child.to_owned()]).collect(),
+                name: listed.and_then(|node| node.name.clone()),
+                time_zone: listed.and_then(|node| node.time_zone),
+                below: own.len() - usize::from(listed.is_some()),
+            });
+            rest = others;
+        }
+        children
     }
-}
 
-/// Returns the code of the child of `path` that a node is, or is below of.
-fn child_towards<'a>(node: &'a OrgNode, path: &[String]) -> Option<&'a str> {
-    let mut codes = node.path.iter().map(OrgCode::as_str);
-    let is_below = path.iter().all(|code| codes.next() == Some(code));
-    codes.next().filter(|_| is_below)
-}
+    /// Returns the indexes of the nodes at and below a path.
+    fn subtree<S: AsRef<str>>(&self, path: &[S]) -> &[usize] {
+        let codes = |index: &usize| self.nodes[*index].path.iter().map(OrgCode::as_str);
+        let start = self
+            .by_path
+            .partition_point(|index| codes(index).lt(path.iter().map(AsRef::as_ref)));
+        let rest = &self.by_path[start..];
+        let is_within = |index: &usize| codes(index).take(path.len()).eq(path.iter().map(AsRef::as_ref));
+        &rest[..rest.partition_point(is_within)]
+    }
 
-fn matching(nodes: Vec<OrgNode>, text: &str, most: usize) -> TreePage {
-    let is_match = |node: &&OrgNode| {
-        let code = node.path.last().map_or("", OrgCode::as_str);
-        let name = node.name.as_ref().map_or("", Name::as_str);
-        code.to_lowercase().contains(text) || name.to_lowercase().contains(text)
-    };
-    let found: Vec<_> = nodes.iter().filter(is_match).take(most).collect();
-    let is_below = |node: &OrgNode, other: &OrgNode| {
-        other.path.len() > node.path.len() && other.path.starts_with(&node.path)
-    };
-    let nodes = found.iter().map(|node| TreeNode {
-        path: node.path.iter().map(|code| code.as_str().to_owned()).collect(),
-        name: node.name.clone(),
-        below: nodes.iter().filter(|other| is_below(node, other)).count(),
-    });
-    TreePage {
-        nodes: nodes.collect(),
-        has_more: false,
+    fn matching(&self, text: &str, most: usize) -> Vec<TreeNode> {
+        let is_match = |node: &&OrgNode| {
+            let code = node.path.last().map_or("", OrgCode::as_str);
+            let name = node.name.as_ref().map_or("", Name::as_str);
+            code.to_lowercase().contains(text) || name.to_lowercase().contains(text)
+        };
+        let found = self.nodes.iter().filter(is_match).take(most);
+        let tree_node = |node: &OrgNode| TreeNode {
+            path: node.path.iter().map(|code| code.as_str().to_owned()).collect(),
+            name: node.name.clone(),
+            time_zone: node.time_zone,
+            below: self.subtree(&node.path).len() - 1,
+        };
+        found.map(tree_node).collect()
     }
 }
 
@@ -130,15 +125,16 @@ mod tests {
 
     use super::*;
 
-    fn directory() -> Vec<OrgNode> {
-        serde_json::from_value(json!([
+    fn directory() -> OrgTree {
+        let nodes = json!([
             {"path": ["HM", "HM-SH", "8011"], "name": "Xujiahui"},
             {"path": ["HM", "HM-SH"], "name": "Shanghai"},
             {"path": ["HM", "HM-SH", "8007"]},
             {"path": ["HM", "HM-BJ", "9001"], "name": "Sanlitun"},
             {"path": ["SKR"]},
-        ]))
-        .unwrap()
+            {"path": ["HM-X"]},
+        ]);
+        OrgTree::new(serde_json::from_value(nodes).unwrap())
     }
 
     fn brief(page: &TreePage) -> Vec<(String, String, usize)> {
@@ -162,25 +158,28 @@ mod tests {
 
     #[test]
     fn a_level_has_its_children_by_code_with_the_number_of_nodes_below() {
-        let top = select(directory(), &below(&[], None), 10);
-        assert_eq!(brief(&top), [row("HM", "", 4), row("SKR", "", 0)]);
-        let hm = select(directory(), &below(&["HM"], None), 10);
+        let top = directory().select(&below(&[], None), 10);
+        assert_eq!(
+            brief(&top),
+            [row("HM", "", 4), row("HM-X", "", 0), row("SKR", "", 0)]
+        );
+        let hm = directory().select(&below(&["HM"], None), 10);
         assert_eq!(
             brief(&hm),
             [row("HM/HM-BJ", "", 1), row("HM/HM-SH", "Shanghai", 2)]
         );
         assert_eq!(
-            select(directory(), &below(&["HM", "9001"], None), 10),
+            directory().select(&below(&["HM", "9001"], None), 10),
             TreePage::default()
         );
     }
 
     #[test]
     fn a_page_ends_at_the_limit_and_the_next_begins_after_it() {
-        let stores = select(directory(), &below(&["HM", "HM-SH"], None), 1);
+        let stores = directory().select(&below(&["HM", "HM-SH"], None), 1);
         assert_eq!(brief(&stores), [row("HM/HM-SH/8007", "", 0)]);
         assert!(stores.has_more);
-        let rest = select(directory(), &below(&["HM", "HM-SH"], Some("8007")), 1);
+        let rest = directory().select(&below(&["HM", "HM-SH"], Some("8007")), 1);
         assert_eq!(brief(&rest), [row("HM/HM-SH/8011", "Xujiahui", 0)]);
         assert!(!rest.has_more);
     }
@@ -188,11 +187,8 @@ mod tests {
     #[test]
     fn a_search_finds_codes_and_names() {
         let found = |text: &str| {
-            brief(&select(
-                directory(),
-                &TreeSelection::Matching(text.to_owned()),
-                10,
-            ))
+            let selection = TreeSelection::Matching(text.to_owned());
+            brief(&directory().select(&selection, 10))
         };
         assert_eq!(found("xuji"), [row("HM/HM-SH/8011", "Xujiahui", 0)]);
         assert_eq!(found("hm-sh"), [row("HM/HM-SH", "Shanghai", 2)]);

@@ -214,6 +214,17 @@ pub async fn list_due(
     numbers.into_iter().map(scope).collect()
 }
 
+/// Returns the time of the last count by version; `None` before the first.
+pub async fn find_last(
+    reader: &impl Reader,
+    scope: TenantScope,
+) -> Result<Option<DateTime<Utc>>, StorageError> {
+    let row = adoption_count::Entity::find_by_id(scope.tenant().get())
+        .one(reader.connection())
+        .await?;
+    Ok(row.map(|row| row.counted_at))
+}
+
 /// Records that the devices of a tenant have been counted by version.
 pub async fn record_count(db: &Db, scope: TenantScope, now: DateTime<Utc>) -> Result<(), StorageError> {
     let counted = [adoption_count::Column::CountedAt];

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, IntoIden, OnConflict, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
 };
 
 use super::batch::{self, ROWS};
 use super::entity::device_install::{Column, Entity, Model};
-use super::entity::{app, deleted_app};
+use super::entity::{app, deleted_app, device};
+use super::reader::finds_more_than;
 use super::row::Row;
 use super::{CatalogTx, Db, Reader, StorageError, Tx, adoption, device_changes};
 use slipway_domain::access::TenantScope;
@@ -18,6 +19,9 @@ use slipway_domain::catalog::install::{Install, InstallFilter, VersionCount};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 use slipway_domain::catalog::version::VersionCode;
+
+/// Maximum number of installs, or of devices, that one page may count or sort.
+pub(super) const FEW: u64 = 5_000;
 
 /// Lists the installs of these devices, ordered by device, app and identifier.
 pub async fn list_of_devices(
@@ -127,9 +131,30 @@ pub async fn delete(tx: &Tx, scope: TenantScope, gone: &Install) -> Result<(), S
     Ok(())
 }
 
+/// Returns `true` if so few installs match a filter that a page may count or sort them.
+pub async fn are_few(
+    reader: &impl Reader,
+    scope: TenantScope,
+    filter: &InstallFilter<'_>,
+) -> Result<bool, StorageError> {
+    let found = matching(recorded(scope), filter)
+        .select_only()
+        .column(Column::VersionCode)
+        .order_by_asc(Column::Identifier)
+        .order_by_asc(Column::VersionCode);
+    Ok(!finds_more_than(reader, found.into_query(), FEW).await?)
+}
+
 /// Returns a query for the ids of the devices that match a filter.
 pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> SelectStatement {
-    of_tenant(scope)
+    matching(of_tenant(scope), filter)
+        .select_only()
+        .column(Column::DeviceId)
+        .into_query()
+}
+
+fn matching(installs: Select<Entity>, filter: &InstallFilter<'_>) -> Select<Entity> {
+    installs
         .filter(Column::PackageName.eq(filter.package_name.as_str()))
         .apply_if(filter.identifier, |rows, identifier| {
             rows.filter(Column::Identifier.eq(identifier.as_str()))
@@ -137,9 +162,22 @@ pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> Se
         .apply_if(filter.version_code, |rows, version| {
             rows.filter(Column::VersionCode.eq(version.get()))
         })
-        .select_only()
-        .column(Column::DeviceId)
-        .into_query()
+}
+
+/// Returns a query for the install of a row of `devices` that matches a filter.
+pub(super) fn has_install(
+    backend: DbBackend,
+    scope: TenantScope,
+    filter: &InstallFilter<'_>,
+) -> SelectStatement {
+    let is_of_row = Expr::col((Entity, Column::DeviceId)).equals((device::Entity, device::Column::DeviceId));
+    let mut found = devices_with(scope, filter);
+    found.and_where(is_of_row);
+    if backend == DbBackend::Postgres {
+        // PostgreSQL would collect all matches before it looks at the first device. It does not with an offset.
+        found.offset(0);
+    }
+    found
 }
 
 /// Selects the installs of existing apps.

@@ -1,20 +1,20 @@
 //! Devices. No check depends on them, so a plain [`Tx`] writes them.
 //!
 //! One statement writes several rows in the order of their keys, which prevents deadlocks between nodes that write the
-//! same devices. The two databases differ in the name of one function.
+//! same devices.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, IntoIden, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 use uuid::Uuid;
 
 use super::batch::{ROWS, upsert};
-use super::device_installs::devices_with;
+use super::device_filter::{self, of_tenant};
 use super::entity::device::{ActiveModel, Column, Entity, Model};
-use super::page::{SortBy, fetch_large_page};
+use super::page::fetch_found_page;
 use super::row::{Row, to_json};
 use super::{Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
@@ -22,7 +22,6 @@ use slipway_domain::catalog::device::{
     Device, DeviceAttributes, DeviceEnrolment, DeviceFilter, DeviceSource, OrgInfo,
 };
 use slipway_domain::catalog::instant::in_micros;
-use slipway_domain::catalog::org::OrgScope;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
@@ -85,22 +84,9 @@ pub async fn list(
     nodes: &[Uuid],
     page: &PageRequest,
 ) -> Result<Page<DeviceRecord>, StorageError> {
-    let backend = reader.connection().get_database_backend();
-    let rows = of_tenant(scope)
-        .apply_if(filter.project, |rows, project| {
-            rows.filter(Column::ProjectId.eq(project.as_str()))
-        })
-        .apply_if(filter.device_type, |rows, device_type| {
-            rows.filter(Column::DeviceType.eq(device_type.as_str()))
-        })
-        .apply_if(filter.org, |rows, org| rows.filter(is_below(backend, org)))
-        .apply_if(filter.install.as_ref(), |rows, install| {
-            rows.filter(Column::DeviceId.in_subquery(devices_with(scope, install)))
-        })
-        .apply_if(filter.is_connected, |rows, is_connected| {
-            rows.filter(is_so_connected(is_connected, nodes))
-        });
-    fetch_large_page(page, reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
+    let found = device_filter::select(reader, scope, filter, nodes).await?;
+    let all = of_tenant(scope);
+    fetch_found_page(page, reader, found, all, Column::DeviceId, |row| {
         row.device_id.clone()
     })
     .await?
@@ -278,34 +264,6 @@ fn given(column: Column) -> SimpleExpr {
 /// Returns the value of the existing row.
 fn stored(column: Column) -> SimpleExpr {
     Expr::col((Entity, column))
-}
-
-/// Matches devices at or below an org node by the serialized beginning of their membership.
-///
-/// The stored JSON contains the codes in the order of their levels and without spaces. No text inside it can contain an
-/// unescaped quote.
-fn is_below(backend: DbBackend, org: &OrgScope) -> SimpleExpr {
-    let mut beginning = to_json(org);
-    beginning.pop();
-    let position = match backend {
-        DbBackend::Postgres => "strpos",
-        _ => "instr",
-    };
-    let position = Func::cust(position).arg(Expr::col((Entity, Column::OrgInfo)));
-    Expr::expr(position.arg(Expr::value(beginning))).gt(0)
-}
-
-fn is_so_connected(is_connected: bool, nodes: &[Uuid]) -> SimpleExpr {
-    let nodes = nodes.iter().copied();
-    if is_connected {
-        return Column::ConnectedNode.is_in(nodes);
-    }
-    let is_elsewhere = Column::ConnectedNode.is_not_in(nodes);
-    Column::ConnectedNode.is_null().or(is_elsewhere)
-}
-
-fn of_tenant(scope: TenantScope) -> Select<Entity> {
-    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
 fn read(model: Model) -> Result<DeviceRecord, StorageError> {

@@ -31,6 +31,17 @@ pub struct DirectoryText {
     pub etag: String,
 }
 
+/// Returns the entity tag of the directory; `None` until the first one is written.
+pub async fn find_etag(reader: &impl Reader, scope: TenantScope) -> Result<Option<String>, StorageError> {
+    let etag = Entity::find_by_id(scope.tenant().get())
+        .select_only()
+        .column(Column::Etag)
+        .into_tuple()
+        .one(reader.connection())
+        .await?;
+    Ok(etag)
+}
+
 /// Returns `None` until the first directory is written.
 pub async fn find_text(
     reader: &impl Reader,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use sea_orm::{
     ColumnTrait, EntityTrait, Iterable, ModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Value,
+    TryGetable, Value,
 };
 
 use super::{Reader, StorageError};
@@ -16,7 +16,7 @@ use slipway_domain::catalog::page::{Page, PageRequest};
 /// Size at which a page ends early, in bytes. A page contains at least one row.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Number of possibly large rows in memory in addition to the rows of the page.
-const LARGE_ROWS_AT_ONCE: u64 = 8;
+const LARGE_ROWS_AT_ONCE: usize = 8;
 
 /// Sort column of a list. Its values are unique within the list.
 pub(super) enum SortBy<Column> {
@@ -41,6 +41,52 @@ where
     fetch_in_pieces(page, reader, rows, sort_by, u64::MAX, key).await
 }
 
+/// Fetches a page of possibly large rows that are costly to find: first the keys of `found`, then the rows of `all` with
+/// these keys, a few at a time.
+pub(super) async fn fetch_found_page<E, K>(
+    page: &PageRequest,
+    reader: &impl Reader,
+    found: Select<E>,
+    all: Select<E>,
+    sort_column: E::Column,
+    key: impl Fn(&E::Model) -> K,
+) -> Result<Page<E::Model>, StorageError>
+where
+    E: EntityTrait,
+    K: FromStr + ToString + Into<Value> + TryGetable + Clone,
+{
+    let after = parse_cursor::<K>(page)?;
+    let keys: Vec<K> = SortBy::Ascending(sort_column)
+        .after(found, after)
+        .limit(page.limit.saturating_add(1))
+        .select_only()
+        .column(sort_column)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let mut built = PageBuilder::new(page.limit);
+    for keys in keys.chunks(LARGE_ROWS_AT_ONCE) {
+        let rows = all
+            .clone()
+            .filter(sort_column.is_in(keys.to_vec()))
+            .order_by_asc(sort_column)
+            .all(reader.connection())
+            .await?;
+        for row in rows {
+            if !built.try_push::<E>(row) {
+                return Ok(built.into_page(key));
+            }
+        }
+    }
+    // A row of the page may have been deleted meanwhile.
+    let has_more = keys.len() as u64 > page.limit;
+    Ok(if has_more {
+        built.into_page(key)
+    } else {
+        built.into_last_page()
+    })
+}
+
 /// Fetches a page of possibly large rows, a few at a time.
 pub(super) async fn fetch_large_page<E, K>(
     page: &PageRequest,
@@ -53,7 +99,7 @@ where
     E: EntityTrait,
     K: FromStr + ToString + Into<Value>,
 {
-    fetch_in_pieces(page, reader, rows, sort_by, LARGE_ROWS_AT_ONCE, key).await
+    fetch_in_pieces(page, reader, rows, sort_by, LARGE_ROWS_AT_ONCE as u64, key).await
 }
 
 async fn fetch_in_pieces<E, K>(
@@ -68,8 +114,7 @@ where
     E: EntityTrait,
     K: FromStr + ToString + Into<Value>,
 {
-    let after = page.after.as_deref().map(str::parse::<K>).transpose();
-    let mut after = after.map_err(|_| StorageError::BadCursor)?;
+    let mut after = parse_cursor::<K>(page)?;
     let mut built = PageBuilder::new(page.limit);
     loop {
         // One row more than the page may hold shows whether there is a next page.
@@ -90,6 +135,11 @@ where
         }
         after = built.items.last().map(&key);
     }
+}
+
+fn parse_cursor<K: FromStr>(page: &PageRequest) -> Result<Option<K>, StorageError> {
+    let after = page.after.as_deref().map(str::parse).transpose();
+    after.map_err(|_| StorageError::BadCursor)
 }
 
 impl<Column: ColumnTrait> SortBy<Column> {

@@ -1,5 +1,6 @@
 //! Connections for reads and writes, without the types of the ORM.
 
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use super::connect::Db;
@@ -24,6 +25,17 @@ pub(super) async fn together<const N: usize>(
     let rows = connection.query_together(queries.into()).await?;
     rows.try_into()
         .map_err(|_| DbErr::Custom("a query of several has no result".to_owned()))
+}
+
+/// Returns `true` if a query finds more rows than `limit`. The query should be in the order of an index, which then reads no
+/// more than that.
+pub(super) async fn finds_more_than(
+    reader: &impl Reader,
+    mut query: SelectStatement,
+    limit: u64,
+) -> Result<bool, DbErr> {
+    query.limit(1).offset(limit);
+    Ok(reader.connection().query_one(&query).await?.is_some())
 }
 
 /// Pool, or a transaction on it.

@@ -22,6 +22,7 @@ mod described_examples;
 mod described_headers;
 mod described_operations;
 mod device_changes;
+mod device_filters;
 mod device_limits;
 mod device_records;
 mod devices;

@@ -30,11 +30,10 @@ fn uses_by_calls(trips: &[RoundTrip]) -> Vec<Vec<String>> {
     let mut uses = Vec::new();
     for trip in trips {
         let current = open.entry(trip.connection).or_default();
-        // The pool checks and pings a returned connection. No call waits for that, nor for the end of a read
-        // transaction.
+        // The pool pings a returned connection.
         if trip.text.is_empty() {
             uses.push(std::mem::take(current));
-        } else if trip.text != "ROLLBACK" && trip.text != "SELECT now() = statement_timestamp()" {
+        } else if trip.is_of_call() {
             current.push(trip.text.clone());
         }
     }

@@ -17,6 +17,14 @@ pub struct RoundTrip {
     pub text: String,
 }
 
+impl RoundTrip {
+    /// Returns `false` for the checks of a connection that returns to the pool, and for the end of a read transaction. No
+    /// call waits for them.
+    pub fn is_of_call(&self) -> bool {
+        !["", "ROLLBACK", "SELECT now() = statement_timestamp()"].contains(&self.text.as_str())
+    }
+}
+
 /// A proxy that forwards to a server on a Unix socket.
 pub struct RoundTripProxy {
     port: u16,

@@ -8,7 +8,7 @@ use crate::console::adoption::Adoption;
 use crate::console::adoption_history::{self, History};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
-use crate::console::format::segment;
+use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
@@ -18,12 +18,10 @@ use crate::console::visit::Visit;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
-use crate::services::adoption::{self, AdoptionHistory};
-use crate::services::{apps, devices, releases, resources};
+use crate::services::adoption::{self, AdoptionHistory, CurrentAdoption};
+use crate::services::{apps, releases, resources};
 use slipway_domain::access::Action;
-use slipway_domain::catalog::adoption::SEEN_WITHIN_DAYS;
 use slipway_domain::catalog::app::{App, Resource};
-use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord};
 use slipway_domain::catalog::versioned::Versioned;
@@ -80,6 +78,8 @@ struct ResourceSection {
     releases: Vec<ReleaseSummary>,
     has_more: bool,
     adoption: Option<Adoption>,
+    /// Time of the count; `None` if it was made for the page.
+    counted_at: Option<Moment>,
     history: Option<History>,
 }
 
@@ -93,7 +93,7 @@ struct AppReads {
     /// Resources with their newest releases.
     resources: Vec<(Resource, Page<Versioned<ReleaseRecord>>)>,
     next: Option<String>,
-    counts: Vec<VersionCount>,
+    adoption: CurrentAdoption,
     history: AdoptionHistory,
 }
 
@@ -118,9 +118,11 @@ async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
                 found.push((resource, newest));
             }
             let identifiers = found.iter().map(|(resource, _)| resource.identifier.clone());
-            let history = adoption_history::query_of(identifiers.collect());
+            let identifiers: Vec<_> = identifiers.collect();
+            let adoption = adoption::current(&ctx, &caller, tenant, &name, &identifiers).await?;
+            let history = adoption_history::query_of(identifiers);
             Ok(AppReads {
-                counts: devices::adoption(&ctx, &caller, tenant, &name, None, SEEN_WITHIN_DAYS).await?,
+                adoption,
                 history: adoption::history(&ctx, &caller, tenant, &name, &history).await?,
                 resources: found,
                 next: listed.next,
@@ -186,7 +188,7 @@ fn app_values(app: &App) -> Values {
 
 fn sections(shell: &Shell, base: &str, reads: &AppReads) -> Vec<ResourceSection> {
     let section = |(resource, newest): &(Resource, Page<Versioned<ReleaseRecord>>)| {
-        let is_own = |count: &&VersionCount| count.identifier == resource.identifier;
+        let counts = reads.adoption.resources.get(&resource.identifier);
         ResourceSection {
             href: format!("{base}/resources/{}", segment(resource.identifier.as_str())),
             identifier: resource.identifier.to_string(),
@@ -199,7 +201,8 @@ fn sections(shell: &Shell, base: &str, reads: &AppReads) -> Vec<ResourceSection>
                 .map(|release| ReleaseSummary::of(shell, base, release))
                 .collect(),
             has_more: newest.next.is_some(),
-            adoption: Adoption::of(reads.counts.iter().filter(is_own)),
+            adoption: counts.and_then(Adoption::of),
+            counted_at: reads.adoption.counted_at.map(Moment),
             history: History::of_resource(&reads.history, &resource.identifier),
         }
     };

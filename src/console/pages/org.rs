@@ -1,6 +1,6 @@
 //! Org directory: one level of the tree at a time, and the whole as CSV.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -22,10 +22,11 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::ServiceError;
-use crate::services::org_directory::{self, DirectoryCounts, OrgDevices};
+use crate::services::org_directory::{self, DirectoryCounts, DirectoryTree, OrgDevices};
+use crate::services::org_tree::{TreeNode, TreePage, TreeSelection};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
-use slipway_domain::catalog::org::{LEVELS, OrgCode, OrgNode};
+use slipway_domain::catalog::org::LEVELS;
 
 /// Number of nodes on a page.
 const SHOWN: usize = 50;
@@ -90,80 +91,43 @@ struct NodeRow {
     below: usize,
 }
 
-/// Child of the shown node: its code, the node itself unless it is implied, and the number of nodes below.
-type Child<'a> = (&'a String, &'a (Option<OrgNode>, usize));
-
-/// Level of the tree below a path.
-struct Level {
-    etag: String,
-    total: usize,
-    /// Children by code: their name, their time zone, and the number of nodes below.
-    children: BTreeMap<String, (Option<OrgNode>, usize)>,
-}
-
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
     render(&visit, None).await
 }
 
-async fn read_nodes(visit: &Visit, tenant: TenantId) -> Result<(Vec<OrgNode>, String), Problem> {
+async fn read_tree(visit: &Visit, tenant: TenantId) -> Result<DirectoryTree, Problem> {
     visit
-        .run_heavy(async move |ctx, caller| {
-            let stored = org_directory::get_text(&ctx, &caller, tenant).await?;
-            let nodes = serde_json::from_str(&stored.nodes).map_err(ServiceError::internal)?;
-            Ok((nodes, stored.etag))
-        })
+        .run_heavy(async move |ctx, caller| Ok(org_directory::get_tree(&ctx, &caller, tenant).await?))
         .await
-}
-
-fn level(nodes: Vec<OrgNode>, etag: String, path: &[String]) -> Level {
-    let total = nodes.len();
-    let mut children = BTreeMap::<String, (Option<OrgNode>, usize)>::new();
-    for node in nodes {
-        let codes: Vec<_> = node.path.iter().map(OrgCode::as_str).collect();
-        let is_below = codes.len() > path.len() && codes.iter().zip(path).all(|(one, other)| one == other);
-        if !is_below {
-            continue;
-        }
-        let is_child = codes.len() == path.len() + 1;
-        let entry = children.entry(codes[path.len()].to_owned()).or_default();
-        if is_child {
-            entry.0 = Some(node);
-        } else {
-            entry.1 += 1;
-        }
-    }
-    Level {
-        etag,
-        total,
-        children,
-    }
 }
 
 async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let (nodes, etag) = read_nodes(visit, tenant_id).await?;
+    let DirectoryTree { tree, etag } = read_tree(visit, tenant_id).await?;
     let at = visit.param("path").unwrap_or_default();
     let path: Vec<_> = at
         .split('/')
         .filter(|code| !code.is_empty())
         .map(str::to_owned)
         .collect();
-    let level = level(nodes, etag, &path);
     let tenant = format!("/console/tenants/{tenant_id}");
     let base = format!("{tenant}/org");
-    let after = visit.param("after").unwrap_or_default();
-    let mut rest = level.children.iter().filter(|(code, _)| **code > after);
-    let shown: Vec<_> = rest.by_ref().take(SHOWN).collect();
-    let next = rest.next().and(shown.last()).map(|(code, _)| {
-        let query = [("path", at.as_str()), ("after", code.as_str())];
-        format!("{base}?{}", query_of(&query))
-    });
+    let selection = TreeSelection::Below {
+        path: path.clone(),
+        after: visit.param("after"),
+    };
+    let TreePage {
+        nodes: shown,
+        has_more,
+    } = tree.select(&selection, SHOWN);
+    let last = shown.last().map(code_of).filter(|_| has_more);
+    let next = last.map(|code| format!("{base}?{}", query_of(&[("path", &at), ("after", code)])));
     let counts = count_devices(visit, tenant_id, &path, &shown).await?;
     let shell = Shell::of(visit, visit.texts().org);
     let form = shell
         .forms(attempt)
         .form(&IMPORT, &base)
-        .etag(&level.etag)
+        .etag(&etag)
         .behind(shell.t.replace_org);
     let devices = if path.is_empty() {
         format!("{tenant}/devices")
@@ -172,14 +136,14 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     };
     let page = OrgPage {
         path: trail(&base, &path),
-        total: level.total,
+        total: tree.nodes().len(),
         nodes: shown
-            .into_iter()
-            .map(|(code, (node, below))| NodeRow {
+            .iter()
+            .map(|node| NodeRow {
                 count: counts
                     .counted_at
-                    .map(|_| count(counts.children.get(code).copied().unwrap_or(0))),
-                ..row(&tenant, &path, code, node.as_ref(), *below)
+                    .map(|_| count(counts.children.get(code_of(node)).copied().unwrap_or(0))),
+                ..row(&tenant, node)
             })
             .collect(),
         next,
@@ -200,9 +164,9 @@ async fn count_devices(
     visit: &Visit,
     tenant: TenantId,
     path: &[String],
-    shown: &[Child<'_>],
+    shown: &[TreeNode],
 ) -> Result<OrgDevices<HashMap<String, u64>>, PageError> {
-    let codes: Vec<_> = shown.iter().map(|(code, _)| (*code).clone()).collect();
+    let codes: Vec<_> = shown.iter().map(|node| code_of(node).to_owned()).collect();
     let caller = visit.caller(false);
     let found = org_directory::count_devices(&visit.ctx, &caller, tenant, path, &codes).await?;
     let children = found.children.into_iter();
@@ -228,29 +192,31 @@ fn trail(base: &str, path: &[String]) -> Vec<Link> {
     (1..=path.len()).map(link).collect()
 }
 
-fn row(tenant: &str, path: &[String], code: &str, node: Option<&OrgNode>, below: usize) -> NodeRow {
-    let mut own = path.to_vec();
-    own.push(code.to_owned());
-    let own = own.join("/");
-    let text = |text: Option<String>| text.unwrap_or_default();
+fn code_of(node: &TreeNode) -> &str {
+    node.path.last().map_or("", String::as_str)
+}
+
+fn row(tenant: &str, node: &TreeNode) -> NodeRow {
+    let path = node.path.join("/");
+    let has_children = node.below > 0;
     NodeRow {
-        href: (below > 0).then(|| format!("{tenant}/org?{}", query_of(&[("path", &own)]))),
-        devices: format!("{tenant}/devices?{}", query_of(&[("org", &own)])),
+        href: has_children.then(|| format!("{tenant}/org?{}", query_of(&[("path", &path)]))),
+        devices: format!("{tenant}/devices?{}", query_of(&[("org", &path)])),
         count: None,
-        code: code.to_owned(),
-        name: text(node.and_then(|node| node.name.as_ref()).map(ToString::to_string)),
-        time_zone: text(node.and_then(|node| node.time_zone).map(|zone| zone.to_string())),
-        below,
+        code: code_of(node).to_owned(),
+        name: node.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+        time_zone: node.time_zone.map(|zone| zone.to_string()).unwrap_or_default(),
+        below: node.below,
     }
 }
 
 /// Sends the whole directory, in the form that the import reads.
 pub(in crate::console) async fn export(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let (nodes, _) = read_nodes(&visit, tenant_id).await?;
+    let directory = read_tree(&visit, tenant_id).await?;
     let mut table = Table::default();
     table.row(&HEAD)?;
-    for node in &nodes {
+    for node in directory.tree.nodes() {
         let mut cells: Vec<String> = node.path.iter().map(|code| code.as_str().to_owned()).collect();
         cells.resize(LEVELS, String::new());
         cells.push(node.name.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -329,22 +295,5 @@ mod tests {
         let rows = Rows::parse("HM,,8007,,,,\n", &COLUMNS).unwrap();
         let gap = rows.errors_by_line(requests::org_nodes(&body_of(&rows)).unwrap_err());
         assert_eq!(gap.field_errors()[0].field, "csv[0]");
-    }
-
-    #[test]
-    fn a_level_has_its_children_and_the_number_of_nodes_below() {
-        let rows = "HM,HM-SH,8007,,,,\nHM,HM-SH,8008,,,,\nHM,HM-BJ,,,,,\nXX,,,,,,\n";
-        let body = body_of(&Rows::parse(rows, &COLUMNS).unwrap());
-        let nodes = || serde_json::from_value(body["nodes"].clone()).unwrap();
-        let top = level(nodes(), String::new(), &[]);
-        let below = |level: &Level| -> Vec<_> {
-            let children = level.children.iter();
-            children
-                .map(|(code, (_, below))| (code.clone(), *below))
-                .collect()
-        };
-        assert_eq!(below(&top), [("HM".to_owned(), 3), ("XX".to_owned(), 0)]);
-        let hm = level(nodes(), String::new(), &["HM".to_owned()]);
-        assert_eq!(below(&hm), [("HM-BJ".to_owned(), 0), ("HM-SH".to_owned(), 2)]);
     }
 }

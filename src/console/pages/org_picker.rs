@@ -11,7 +11,8 @@ use crate::console::org_codes;
 use crate::console::page_error::PageError;
 use crate::console::texts::Texts;
 use crate::console::visit::Visit;
-use crate::services::org_tree::{TreeNode, TreePage, TreeSelection, list_nodes};
+use crate::services::org_directory::list_nodes;
+use crate::services::org_tree::{TreeNode, TreePage, TreeSelection};
 use slipway_domain::catalog::ids::TenantId;
 
 /// Number of nodes that are shown at once. A form has at most 100 fields, and each node may add two.

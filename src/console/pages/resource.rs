@@ -9,7 +9,7 @@ use crate::console::adoption::Adoption;
 use crate::console::adoption_history::{self, History};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
-use crate::console::format::segment;
+use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
@@ -19,12 +19,10 @@ use crate::console::visit::Visit;
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
 use crate::http::requests;
-use crate::services::adoption::{self, AdoptionHistory};
-use crate::services::{apps, devices, releases, resources};
+use crate::services::adoption::{self, AdoptionHistory, CurrentAdoption};
+use crate::services::{apps, releases, resources};
 use slipway_domain::access::Action;
-use slipway_domain::catalog::adoption::SEEN_WITHIN_DAYS;
 use slipway_domain::catalog::app::{App, Resource};
-use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::page::Page;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord};
 use slipway_domain::catalog::versioned::Versioned;
@@ -64,6 +62,8 @@ struct ResourcePage<'a> {
     releases: Vec<ReleaseSummary>,
     next: Option<String>,
     adoption: Option<Adoption>,
+    /// Time of the count; `None` if it was made for the page.
+    counted_at: Option<Moment>,
     history: Option<History>,
     form: Option<FormView>,
 }
@@ -73,7 +73,7 @@ struct ResourceReads {
     app: App,
     resource: Versioned<Resource>,
     releases: Page<Versioned<ReleaseRecord>>,
-    counts: Vec<VersionCount>,
+    adoption: CurrentAdoption,
     history: AdoptionHistory,
 }
 
@@ -90,15 +90,15 @@ async fn read(visit: &Visit, path: &ResourcePath) -> Result<ResourceReads, Probl
                 identifier: Some(&identifier),
                 ..ReleaseFilter::default()
             };
-            let (seen, history) = (
-                SEEN_WITHIN_DAYS,
+            let (only, history) = (
+                [identifier.clone()],
                 adoption_history::query_of(vec![identifier.clone()]),
             );
             Ok(ResourceReads {
                 app: apps::get(&ctx, &caller, tenant, &name).await?.value,
                 resource: resources::get(&ctx, &caller, tenant, &name, &identifier).await?,
                 releases: releases::list(&ctx, &caller, tenant, &name, &filter, &page).await?,
-                counts: devices::adoption(&ctx, &caller, tenant, &name, Some(&identifier), seen).await?,
+                adoption: adoption::current(&ctx, &caller, tenant, &name, &only).await?,
                 history: adoption::history(&ctx, &caller, tenant, &name, &history).await?,
             })
         })
@@ -135,7 +135,12 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .map(|release| ReleaseSummary::of(&shell, &app, release))
             .collect(),
         next: visit.next_page(reads.releases.next),
-        adoption: Adoption::of(reads.counts.iter()),
+        adoption: reads
+            .adoption
+            .resources
+            .get(&resource.identifier)
+            .and_then(Adoption::of),
+        counted_at: reads.adoption.counted_at.map(Moment),
         history: History::of_resource(&reads.history, &resource.identifier),
         form: visit.may(Action::WriteApps).then_some(form),
         s: &shell,

@@ -1,10 +1,12 @@
 //! Adoption of versions over time: the hourly count, and its history.
 
 pub mod counting;
+mod current;
 mod tally;
 
 use chrono::{NaiveDate, TimeDelta};
 
+pub use self::current::{CurrentAdoption, current};
 use super::{Caller, Context, ServiceError, apps};
 use crate::storage::adoption::{self, HistorySelection};
 use crate::storage::{Reader, resources};

@@ -15,6 +15,7 @@ use super::artifact_parts::Artifacts;
 use super::check_counts::CheckCounts;
 use super::check_path::{CheckIntervals, CheckPath};
 use super::device_records::DeviceRecorder;
+use super::org_trees::OrgTrees;
 use super::push_delivery::PushDelivery;
 use super::write_health::WriteFailure;
 use crate::clock::Clock;
@@ -32,6 +33,7 @@ use slipway_domain::catalog::versioned::Versioned;
 pub struct Context {
     parts: ContextParts,
     checks: CheckPath,
+    org_trees: OrgTrees,
 }
 
 /// Parts of a [`Context`], for its creation.
@@ -63,7 +65,11 @@ impl Context {
             counts: CheckCounts::new(),
             intervals: parts.check_intervals,
         };
-        Self { parts, checks }
+        Self {
+            parts,
+            checks,
+            org_trees: OrgTrees::default(),
+        }
     }
 
     pub fn db(&self) -> &Db {
@@ -92,6 +98,10 @@ impl Context {
 
     pub fn checks(&self) -> &CheckPath {
         &self.checks
+    }
+
+    pub(in crate::services) fn org_trees(&self) -> &OrgTrees {
+        &self.org_trees
     }
 
     pub fn device_records(&self) -> &DeviceRecorder {

@@ -112,8 +112,8 @@ async fn insert_devices(app: &TestApp) {
     };
     let mut statements = vec![format!(
         "INSERT INTO devices (tenant_id, device_id, org_info, source, first_seen_at, last_seen_at, push_sequence) \
-         SELECT {TENANT}, {hash}, '[{{\"l1Code\":\"HM\",\"l2Code\":\"R' || n % {STORES} % {REGIONS} || \
-         '\",\"l3Code\":\"S' || n % {STORES} || '\"}}]', 'check', created_at, created_at, 0 FROM {numbers}, apps"
+         SELECT {TENANT}, {hash}, '[{{\"l1Code\":\"HM\",\"l2Code\":\"R' || (n % {STORES} % {REGIONS}) || \
+         '\",\"l3Code\":\"S' || (n % {STORES}) || '\"}}]', 'check', created_at, created_at, 0 FROM {numbers}, apps"
     )];
     for (identifier, versions) in [(PACKAGE, 5), (CHUKU, 40)] {
         statements.push(format!(

@@ -1,6 +1,7 @@
 //! The console over HTTP, as a browser without script uses it, and in a real browser.
 
 mod alarms;
+mod at_size;
 mod browser;
 mod charts;
 mod chromium;
