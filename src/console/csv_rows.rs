@@ -184,7 +184,7 @@ impl LineCounter {
             .take_while(|byte| matches!(byte, b'\n' | b'\r'))
             .count();
         let between = bytes.get(self.counted..start + blank).unwrap_or_default();
-        self.breaks += between.iter().filter(|byte| **byte == b'\n').count();
+        self.breaks += between.split(|byte| *byte == b'\n').count() - 1;
         self.counted = start + blank;
         self.breaks + 1
     }

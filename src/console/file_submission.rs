@@ -4,8 +4,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
+use super::attempt::Attempt;
 use super::fields::Form;
-use super::form_view::Attempt;
 use super::input::Input;
 use super::page_error::PageError;
 use super::session;

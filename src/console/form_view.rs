@@ -4,23 +4,16 @@ use std::fmt;
 
 use askama::Template;
 
+use super::attempt::Attempt;
 use super::error_texts::{error_of, other_errors};
 use super::fields::{Field, Form, Kind, Style, instant};
 use super::fragment::Fragment;
-use super::input::{ETAG, FORM_ID, Input, OPENED};
+use super::input::{ETAG, FORM_ID, OPENED};
 use super::missing_form::MissingForm;
 use super::opened_values::{Meanwhile, OpenedValues};
 use super::texts::Texts;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::random;
-
-/// Form that was sent and not accepted.
-pub(super) struct Attempt {
-    /// Key of the form, and the object that it is about if a page shows several.
-    pub(super) form: String,
-    pub(super) input: Input,
-    pub(super) problem: Problem,
-}
 
 #[derive(Template)]
 #[template(path = "form.html")]
@@ -180,11 +173,12 @@ impl FormContext<'_> {
         let is_stale = attempt.is_some_and(|attempt| attempt.problem.code() == ProblemCode::Stale);
         let opened_before = attempt.and_then(|attempt| OpenedValues::parse(form, attempt.input.get(OPENED)));
         let opened = opened_before.as_ref();
+        let late = attempt.filter(|_| is_stale).map(|attempt| &attempt.input);
         let fields = form.fields.iter().enumerate();
         let fields: Vec<_> = fields
             .map(|(index, field)| {
                 let stored = stored(field);
-                let meanwhile = Meanwhile::of(is_stale, opened, (index, field), attempt, &stored);
+                let meanwhile = Meanwhile::of(late, opened, index, field, &stored);
                 field_view(t, &id, field, stored, attempt, meanwhile)
             })
             .collect();
@@ -379,10 +373,4 @@ fn summary(fields: &[FieldView], of: &Form, problem: &Problem) -> String {
     let mut messages: Vec<_> = fields.iter().filter_map(at_field).collect();
     messages.extend(other_errors(of.fields, problem));
     messages.join("; ")
-}
-
-impl Attempt {
-    pub(super) fn status(&self) -> actix_web::http::StatusCode {
-        self.problem.code().status()
-    }
 }

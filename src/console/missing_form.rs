@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::form_view::Attempt;
+use super::attempt::Attempt;
 use super::texts::Texts;
 use crate::http::problem::ProblemCode;
 

@@ -4,7 +4,6 @@
 use sha2::{Digest, Sha256};
 
 use super::fields::{Field, Form, Kind, instant};
-use super::form_view::Attempt;
 use super::input::Input;
 
 /// Bytes of a digest. A page may show 50 forms; equal digests of different values are unlikely enough.
@@ -71,15 +70,16 @@ pub(super) enum Meanwhile {
 }
 
 impl Meanwhile {
+    /// `late` is the input of a form that was sent after a change of its object, and `index` the field's place in it.
     /// Without opened values, every field may have been changed on both sides.
     pub(super) fn of(
-        is_stale: bool,
+        late: Option<&Input>,
         opened: Option<&OpenedValues>,
-        (index, field): (usize, &Field),
-        attempt: Option<&Attempt>,
+        index: usize,
+        field: &Field,
         stored: &str,
     ) -> Self {
-        let Some(input) = attempt.filter(|_| is_stale).map(|attempt| &attempt.input) else {
+        let Some(input) = late else {
             return Self::Kept;
         };
         let Some(opened) = opened else {

@@ -3,7 +3,8 @@
 use actix_web::HttpRequest;
 
 use super::assets;
-use super::form_view::{Attempt, FormContext};
+use super::attempt::Attempt;
+use super::form_view::FormContext;
 use super::missing_form::MissingForm;
 use super::notices::notice_of;
 use super::session::safe_path;

@@ -5,8 +5,9 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::sign_in::signed_out;
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::page_error::PageError;
 use crate::console::response::html;
 use crate::console::shell::Shell;

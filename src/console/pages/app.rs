@@ -6,8 +6,9 @@ use askama::Template;
 
 use crate::console::adoption::Adoption;
 use crate::console::adoption_history::{self, History};
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView, Values};
+use crate::console::form_view::{FormView, Values};
 use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;

@@ -5,10 +5,11 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::new_release::new_release_href;
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::file_facts::{Fact, facts_of, warnings_of};
 use crate::console::file_links::FileLinks;
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::format::{Moment, bytes, segment};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

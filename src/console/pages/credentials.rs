@@ -5,9 +5,10 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::credential_kinds::Shown;
+use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Secrecy, create};
 use crate::console::fields::{Form, Style};
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::format::Moment;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

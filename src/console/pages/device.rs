@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::devices::DeviceRow;
 use super::explain::{CHECK, ExplanationView, explain_form};
+use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Secrecy, create};
 use crate::console::fields::{Form, Style};
-use crate::console::form_view::{Attempt, FormView, Values};
+use crate::console::form_view::{FormView, Values};
 use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

@@ -5,10 +5,11 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Value, json};
 
+use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::csv_rows::{Columns, Rows};
 use crate::console::fields::{Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

@@ -5,8 +5,9 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Map, Value, json};
 
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
 use crate::console::input::Input;
 use crate::console::page_error::PageError;

@@ -1,7 +1,8 @@
 //! Artifact of a new release: the facts in the file, and the release that it replaces.
 
+use crate::console::attempt::Attempt;
 use crate::console::file_facts::{Fact, facts_of, warnings_of};
-use crate::console::form_view::{Attempt, Values};
+use crate::console::form_view::Values;
 use crate::console::format::bytes;
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;

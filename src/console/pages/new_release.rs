@@ -10,9 +10,10 @@ use super::found_file::{self, FoundFile, find_artifact, find_replaced, package_w
 use super::offer_preview::{self, PreviewView};
 use super::org_picker::{self, OrgPicker};
 use super::release_form::{NEW, NEW_OF_FILE};
+use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::file_submission::FileSubmission;
-use crate::console::form_view::{Attempt, Button, FormView};
+use crate::console::form_view::{Button, FormView};
 use crate::console::format::segment;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

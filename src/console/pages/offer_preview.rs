@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
-use crate::console::form_view::Attempt;
+use crate::console::attempt::Attempt;
 use crate::console::format::{Moment, segment};
 use crate::console::fragment::Fragment;
 use crate::console::page_error::PageError;

@@ -6,9 +6,10 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::release_form::{CHANGE, values};
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::file_links::FileLinks;
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::format::{Moment, bytes, segment};
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;

@@ -5,8 +5,9 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView};
+use crate::console::form_view::FormView;
 use crate::console::input::Input;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

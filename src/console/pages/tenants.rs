@@ -5,9 +5,10 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::alarms::{Alarm, installation_alarms, node_alarms};
+use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
-use crate::console::form_view::{Attempt, FormView, Values};
+use crate::console::form_view::{FormView, Values};
 use crate::console::format::Moment;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};

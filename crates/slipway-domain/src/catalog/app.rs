@@ -1,6 +1,7 @@
 //! Apps and the resources released for them.
 
 use super::artifact::ArtifactKind;
+use super::closed_list::parse_name;
 use super::field::{FieldError, Invalid};
 use super::ids::AppId;
 use super::text::{Identifier, Name, PackageName, Url};
@@ -128,15 +129,4 @@ impl ResourceKind {
     pub const fn can_be_rolled_back(self) -> bool {
         !matches!(self, Self::Apk)
     }
-}
-
-/// Returns the member of `all` with the name `text`. The error lists the accepted names.
-pub(super) fn parse_name<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, Invalid> {
-    all.iter()
-        .copied()
-        .find(|item| name(*item) == text)
-        .ok_or_else(|| {
-            let accepted: Vec<_> = all.iter().map(|item| name(*item)).collect();
-            Invalid::new(format!("must be one of {}", accepted.join(", ")))
-        })
 }

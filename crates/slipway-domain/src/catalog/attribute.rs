@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::app::parse_name;
+use super::closed_list::parse_name;
 use super::field::Invalid;
 use super::json::{JsonText, Node};
 use super::short_text::ShortText;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::app::parse_name;
+use super::closed_list::parse_name;
 use super::field::Invalid;
 use super::text::ProjectId;
 

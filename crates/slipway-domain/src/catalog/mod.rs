@@ -11,6 +11,7 @@ pub mod attribute;
 pub mod audit;
 pub mod audit_action;
 pub mod audit_words;
+mod closed_list;
 pub mod device;
 pub mod download_urls;
 pub mod enrolment;

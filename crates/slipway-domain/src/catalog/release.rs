@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::app::parse_name;
 use super::artifact::{Artifact, DownloadKey};
+use super::closed_list::parse_name;
 use super::download_urls::DownloadUrls;
 use super::field::Invalid;
 use super::ids::{AppId, ReleaseId};

@@ -1,4 +1,4 @@
-use super::super::app::parse_name;
+use super::super::closed_list::parse_name;
 use super::super::field::Invalid;
 
 /// Kind of a file, detected from its content.

@@ -14,7 +14,7 @@ pub use self::kind::ArtifactKind;
 pub use self::link::{DownloadKey, DownloadLink};
 pub use self::quota::ArtifactQuota;
 
-use super::app::parse_name;
+use super::closed_list::parse_name;
 use super::field::Invalid;
 use super::ids::ArtifactId;
 use super::text::{FileName, Md5, Sha256};
