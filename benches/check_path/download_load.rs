@@ -79,14 +79,14 @@ impl DownloadLoad {
     }
 
     fn wait_until_begun(&mut self) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let deadline = Instant::now() + BEGUN_WITHIN;
         loop {
             let begun = self.progress()?.begun;
             if begun >= self.connections {
                 return Ok(());
             }
             ensure!(
-                began.elapsed() < BEGUN_WITHIN,
+                Instant::now() < deadline,
                 "only {begun} of {} downloads began",
                 self.connections
             );
