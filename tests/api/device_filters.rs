@@ -13,7 +13,7 @@ on_both_databases!(
 );
 
 /// More devices than are collected and sorted.
-const MANY: usize = 10_001;
+const MANY: usize = 5_001;
 
 async fn import(merchant: &Merchant, devices: &[Value]) {
     let body = json!({ "devices": devices });
