@@ -36,7 +36,7 @@ fn many(place: &Value) -> Vec<Value> {
 }
 
 async fn list(merchant: &Merchant, filter: &str) -> Vec<String> {
-    let path = in_tenant(&format!("/devices?limit=1000&{filter}"));
+    let path = in_tenant(&format!("/devices?limit=200&{filter}"));
     let items = every_item(&merchant.admin, &path).await;
     let id = |device: &Value| device["device_id"].as_str().unwrap().to_owned();
     items.iter().map(id).collect()

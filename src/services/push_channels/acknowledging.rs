@@ -39,6 +39,8 @@ pub async fn acknowledge(
     let now = ctx.now();
     let tx = ctx.db().begin_as(authority).await?;
     let (tenant, device, push) = (scope.tenant(), scope.device(), ack.push);
+    // Asked before the target is read: a delivery that is written between the two would be in neither.
+    let unwritten = ctx.push_delivery().unwritten_channel(push, device);
     let done = push_targets::acknowledge(&tx, tenant, device, push, ack.state, ack.detail, now).await?;
     let done = done.ok_or(ServiceError::NotFound("push"))?;
     if done.target.state == done.before {
@@ -48,19 +50,24 @@ pub async fn acknowledge(
     ctx.push_delivery().notify_local(push);
     metrics::counter!("slipway_push_acknowledged_total", "state" => done.target.state.as_str()).increment(1);
     if !done.before.is_acknowledged() {
-        record_latency(ctx, scope, &done.target).await;
+        record_latency(ctx, scope, &done.target, unwritten).await;
     }
     Ok(done.target)
 }
 
-/// Records the time from the creation of a push to its first acknowledgement as a metric.
-async fn record_latency(ctx: &Context, scope: &DeviceScope, target: &TargetRecord) {
+/// Records the time from the creation of a push to its first acknowledgement as a metric. `unwritten` is the channel of a
+/// delivery that is not in the database yet.
+async fn record_latency(
+    ctx: &Context,
+    scope: &DeviceScope,
+    target: &TargetRecord,
+    unwritten: Option<Channel>,
+) {
     let Ok(Some(push)) = pushes::find(ctx.db(), scope.tenant(), target.push).await else {
         // The acknowledgement is stored regardless of the metric.
         return;
     };
     let taken = target.changed_at - push.created_at;
-    let unwritten = ctx.push_delivery().unwritten_channel(target.push, scope.device());
     // Another node may have delivered the push without having written the delivery yet.
     let channel = unwritten.or(target.channel).map_or("unknown", Channel::as_str);
     metrics::histogram!("slipway_push_acknowledge_seconds", "channel" => channel)
