@@ -64,7 +64,7 @@ impl Creation for AcceptedPush {
 }
 
 impl Creation for ImportReport {
-    /// An import is no object: its name has the numbers, as the query of the list.
+    /// Numbers of the import, as the query of the page that follows. An import has no page of its own.
     fn name(&self) -> String {
         format!("new={}&changed={}", self.created, self.updated)
     }

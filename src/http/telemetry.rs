@@ -52,7 +52,8 @@ pub(super) async fn instrument_request(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let exchange = Exchange::begin(&mut request);
     let in_progress = RequestInProgress::of(&request);
-    let handled = exchange.protect(next.call(request)).await;
+    // A panic is caught from the first step of the call.
+    let handled = exchange.protect(async { next.call(request).await }).await;
     let response = match handled {
         Ok(handled) => exchange.complete(handled?),
         Err(failure) => return Err(exchange.fail(failure)),
@@ -81,7 +82,7 @@ struct Exchange {
     check_path: Option<&'static str>,
     span: Span,
     began: Instant,
-    /// `None` if the path is no page.
+    /// `None` unless the path is that of a page.
     console: Option<Console>,
     /// Languages that the caller of a page prefers.
     languages: Option<HeaderValue>,
@@ -128,7 +129,7 @@ impl Exchange {
     }
 
     /// Runs the handler with a deadline, and catches its panic. A check needs no deadline because it does not use the
-    /// database.
+    /// database. The gateway's push, on the same paths, has its own response to a missed deadline.
     async fn protect<T>(&self, handler: impl Future<Output = T>) -> Result<T, HandlerFailure> {
         let handler = async {
             if self.check_path.is_some() {
