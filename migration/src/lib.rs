@@ -14,6 +14,7 @@ mod m0008_artifact_jobs;
 mod m0009_org_device_counts;
 mod m0010_push_senders;
 mod m0011_list_indexes;
+mod m0012_refresh_function;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_org_device_counts::OrgDeviceCounts),
             Box::new(m0010_push_senders::PushSenders),
             Box::new(m0011_list_indexes::ListIndexes),
+            Box::new(m0012_refresh_function::RefreshFunction),
         ]
     }
 }

@@ -32,7 +32,7 @@ pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
 /// Condition on a release `r` that passes for every device at any time. The words are those of `releases_everybody_idx`.
 ///
 /// If you add a field to `Targeting`, keep this condition for existing rows and add one with the new text. Each needs its
-/// own partial index.
+/// own partial index, and PostgreSQL's function needs it, too.
 const FOR_EVERYBODY_SQL: &str = "r.state = 'published' AND r.rollout_share = 10000 AND r.starts_at IS NULL \
      AND r.ends_at IS NULL AND r.targeting = '{\"org_scopes\":[],\"org_exclusions\":[],\"device_types\":[],\
      \"host_version_min\":null,\"host_version_max\":null,\"attribute_rules\":[],\"device_ids\":[]}'";
@@ -41,7 +41,7 @@ const FOR_EVERYBODY_SQL: &str = "r.state = 'published' AND r.rollout_share = 100
 const LEVEL_SQL: &str = "COALESCE(r.min_sdk, 0)";
 
 /// Condition on a release `r` whose file is not a damaged artifact. A damaged one is not offered, so that older releases
-/// are. It is written as a value, because a join would keep PostgreSQL from reading the index in order.
+/// are.
 const INTACT_SQL: &str = "(SELECT a.damaged_at FROM artifacts a WHERE a.tenant_id = r.tenant_id \
      AND a.sha256 = r.artifact_sha256) IS NULL";
 
@@ -131,18 +131,24 @@ impl ChangedApp {
 /// upwards; from the same below each ceiling of a pin; and from pinned versions. The cost grows with the numbers of
 /// pins, of levels and of changed flags. It does not grow with the number of releases, because partial indexes serve
 /// each part. The releases to write are selected by tenant and id alone: with the app, another index would fit, too.
+///
+/// PostgreSQL has the same statement as a function, in migration 12, because it would plan it anew for each change.
 fn refresh_sql(backend: DbBackend) -> String {
+    match backend {
+        DbBackend::Postgres => "SELECT refresh_effective_releases($1, $2, $3)".to_owned(),
+        _ => sqlite_refresh_sql(),
+    }
+}
+
+fn sqlite_refresh_sql() -> String {
     let (releases, pins) = (of_resource("r"), of_resource("p"));
     let highest = VersionCode::MAX.get();
     let levels = levels_sql(&releases);
-    // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
-    let (one_of, end) = match backend {
-        DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
-        _ => ("IN (", ")"),
-    };
+    // SQLite never reorders a cross join. It would read a resource's releases before the limits of an inner join.
     let supersedable = |flag: &str, versions: &str| {
-        let condition = format!("{flag} AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} {versions}");
-        join_sql(backend, &releases, &condition)
+        format!(
+            "CROSS JOIN releases r ON {releases} AND {flag} AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} {versions}"
+        )
     };
     let superseded = supersedable("r.effective", "= u.low AND r.version_code < u.lowest");
     let newest = supersedable("NOT r.effective", "= u.low AND r.version_code >= u.lowest");
@@ -169,26 +175,12 @@ fn refresh_sql(backend: DbBackend) -> String {
              UNION SELECT u.low, p.version_code, p.version_code FROM pins p CROSS JOIN unpinned u \
                  WHERE {pins} AND p.mode = 'exact' AND p.version_code < u.lowest), \
          kept (id) AS (SELECT r.id FROM pinned k {kept}) \
-         UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND id {one_of}\
+         UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND id IN (\
              SELECT r.id FROM unpinned u {superseded} WHERE r.id NOT IN (SELECT id FROM kept) \
              UNION ALL SELECT r.id FROM unpinned u {newest} \
              UNION ALL SELECT r.id FROM pinned k {pinned} \
-             UNION ALL SELECT r.id FROM level l {above_levels} WHERE l.number = {MAX_LEVELS}{end}"
+             UNION ALL SELECT r.id FROM level l {above_levels} WHERE l.number = {MAX_LEVELS})"
     )
-}
-
-/// Returns a join with the releases `r` of a resource, for a condition that refers to the row on the left.
-///
-/// Without statistics, PostgreSQL expects one release and would compare each release of the resource with each row on the
-/// left. As the subquery of a lateral join, the condition limits the range of the index. SQLite does that for a cross
-/// join, which it never reorders; it would read a resource's releases before the limits of an inner join.
-fn join_sql(backend: DbBackend, releases: &str, condition: &str) -> String {
-    match backend {
-        DbBackend::Postgres => format!(
-            "CROSS JOIN LATERAL (SELECT r.id FROM releases r WHERE {releases} AND {condition} OFFSET 0) r"
-        ),
-        _ => format!("CROSS JOIN releases r ON {releases} AND {condition}"),
-    }
 }
 
 /// Returns a recursive query `level (low, number)` for the levels of a resource, lowest first. Each step reads one entry
