@@ -8,8 +8,8 @@ use crate::thread_priority;
 
 /// Number of threads. A slow disk can block all of them.
 const THREADS: usize = 16;
-/// Niceness of the threads. While checks need a core, reading gets about 1.5 % of it. A download sends only what was read,
-/// so that it leaves the core to checks, too.
+/// Niceness of the threads. While checks need a core, each thread gets a small share of it. A download sends only what was
+/// read, so that it leaves the core to checks, too.
 const NICENESS: i32 = 19;
 
 /// Threads with a low priority, which are started on demand.

@@ -146,16 +146,21 @@ impl ArtifactStore {
 
     fn objects(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
         match &self.backing {
-            Backing::Folder { root, files, .. } => {
-                if let Some(files) = files.get() {
-                    return Ok(files.clone());
-                }
-                let opened = LocalFileSystem::new_with_prefix(root).map_err(StoreError::from)?;
-                Ok(files.get_or_init(|| Arc::new(opened.with_fsync(true))).clone())
-            }
+            Backing::Folder { root, files, .. } => Ok(open_folder(root, files)?),
             Backing::Bucket(bucket) => Ok(bucket.clone()),
         }
     }
+}
+
+fn open_folder(
+    root: &FilePath,
+    files: &OnceLock<Arc<LocalFileSystem>>,
+) -> Result<Arc<LocalFileSystem>, StoreError> {
+    if let Some(files) = files.get() {
+        return Ok(files.clone());
+    }
+    let opened = LocalFileSystem::new_with_prefix(root)?;
+    Ok(files.get_or_init(|| Arc::new(opened.with_fsync(true))).clone())
 }
 
 /// Returns the client of a bucket. Variables that have another purpose are skipped.

@@ -84,7 +84,7 @@ pub(in crate::http) async fn send(
     if is_head(request) {
         return Ok(response.body(SizedStream::new(size, futures_util::stream::empty::<Piece>())));
     }
-    let open = artifacts::open(ctx, owned, range.start).await?;
+    let open = artifacts::open(ctx, owned, range.clone()).await?;
     Ok(response.body(SizedStream::new(size, pieces(open, range))))
 }
 

@@ -1,5 +1,6 @@
 //! Downloads.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,19 +46,21 @@ pub async fn find_content(
     Ok(OwnedArtifact { scope, artifact })
 }
 
-/// Opens the content of an artifact, to be sent from an offset. Damaged content is refused, and so is a download beyond
-/// the permits.
-pub async fn open(ctx: &Context, owned: &OwnedArtifact, offset: u64) -> Result<OpenContent, ServiceError> {
+/// Opens the content of an artifact, to send a range. Damaged content is refused, and so is a download beyond the
+/// permits.
+pub async fn open(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+    range: Range<u64>,
+) -> Result<OpenContent, ServiceError> {
     let artifact = &owned.artifact.value;
     if artifact.damage.is_some() {
         return Err(StoreError::Damaged.into());
     }
     let permit = ctx.artifacts().acquire_download()?;
-    let reader = ctx
-        .artifacts()
-        .store
-        .open(&object_name(owned.scope, artifact))
-        .await?;
+    let offset = range.start;
+    let name = object_name(owned.scope, artifact);
+    let reader = ctx.artifacts().store.open(&name, range).await?;
     if i64::try_from(reader.size()) != Ok(artifact.size) {
         return Err(StoreError::Damaged.into());
     }

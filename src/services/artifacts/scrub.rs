@@ -74,7 +74,7 @@ where
 async fn verify(ctx: &Context, owned: &OwnedArtifact) -> Result<Option<DamageKind>, ServiceError> {
     let artifact = &owned.artifact.value;
     let name = object_name(owned.scope, artifact);
-    let reader = match ctx.artifacts().store.open(&name).await {
+    let mut reader = match ctx.artifacts().store.open(&name, 0..u64::MAX).await {
         Ok(reader) => reader,
         Err(StoreError::NotFound) => return Ok(Some(DamageKind::Missing)),
         Err(error) => return Err(error.into()),
