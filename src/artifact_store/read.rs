@@ -20,7 +20,7 @@ use super::file_readers::FileReaderHandle;
 use super::{ArtifactStore, Backing, OPERATION_LIMIT, ObjectName, StoreError, open_folder, within};
 
 /// Size of a piece of a file.
-const FILE_PIECE: usize = 256 << 10;
+const FILE_PIECE: usize = 128 << 10;
 /// Size of a piece of a bucket's object. Each is a request of its own: a slow client holds no connection to the
 /// service, and a failed piece is retried alone.
 const BUCKET_PIECE: u64 = 512 << 10;

@@ -2,6 +2,7 @@
 //! `services/artifacts`.
 
 mod health;
+mod links;
 mod pace;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use chrono::TimeDelta;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::health::{StoreHealth, StoreState};
+pub(in crate::services) use self::links::KnownLinks;
 pub use self::pace::MinRate;
 pub(in crate::services) use self::pace::Pace;
 use super::ServiceError;
@@ -52,6 +54,7 @@ pub struct Artifacts {
     pub store: ArtifactStore,
     pub settings: ArtifactSettings,
     pub health: StoreHealth,
+    pub(in crate::services) links: KnownLinks,
     downloads: Arc<Semaphore>,
     /// Number of downloads that were refused.
     refused: AtomicU64,
@@ -64,6 +67,7 @@ impl Artifacts {
             downloads: Arc::new(Semaphore::new(settings.downloads)),
             settings,
             health: StoreHealth::default(),
+            links: KnownLinks::default(),
             refused: AtomicU64::new(0),
         }
     }

@@ -1,6 +1,7 @@
 //! Downloads.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use super::manage::find;
 use super::object_name;
 use crate::artifact_store::{ContentReader, StoreError};
+use crate::live::Lookup;
 use crate::services::artifact_parts::{DownloadPermit, Pace};
 use crate::services::{Caller, Context, ServiceError};
 use crate::storage::artifacts;
@@ -16,6 +18,7 @@ use crate::timer;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, DownloadKey};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::Sha256;
 
 /// Lifetime of a URL of the bucket. A client that resumes later is redirected again.
@@ -28,10 +31,18 @@ pub struct OpenContent {
     _permit: DownloadPermit,
 }
 
-/// Finds the artifact of a download link.
-pub async fn find_link(ctx: &Context, key: &DownloadKey) -> Result<OwnedArtifact, ServiceError> {
+/// Finds the artifact of a download link. The database is read once for each revision of the tenant's catalog.
+pub async fn find_link(ctx: &Context, key: &DownloadKey) -> Result<Arc<OwnedArtifact>, ServiceError> {
+    let links = &ctx.artifacts().links;
+    let is_served = |tenant, revision: &CatalogRevision| {
+        matches!(ctx.catalog().tenant(tenant), Lookup::Found(served) if served.revision == *revision)
+    };
+    if let Some(known) = links.find(key, is_served) {
+        return Ok(known);
+    }
     let found = artifacts::find_by_key(ctx.db(), key).await?;
-    found.ok_or(ServiceError::NotFound("download"))
+    let found = found.ok_or(ServiceError::NotFound("download"))?;
+    Ok(links.insert(key, found))
 }
 
 /// Finds an artifact of the caller's tenant, to read its content.

@@ -2,6 +2,7 @@
 //!
 //! Changes that an offer can depend on (another link, damage) require a [`CatalogTx`]. An upload changes no offer.
 
+mod link;
 mod maintenance;
 mod row;
 mod usage;
@@ -13,6 +14,7 @@ use sea_orm::{
     QueryTrait, Select, SelectExt,
 };
 
+pub use self::link::{LinkedArtifact, find_by_key};
 pub use self::maintenance::{
     ArtifactCursor, OwnedArtifact, count_damaged, count_damaged_of, is_unused_since, list_due_for_scrub,
     list_existing, list_unused_since, record_scrub, refresh_unused_since,
@@ -28,7 +30,7 @@ use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, Tx, Writer};
 use artifact::{Column, Entity};
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter, Damage, DownloadKey, DownloadLink};
+use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter, Damage, DownloadLink};
 use slipway_domain::catalog::artifact_use::ArtifactUse;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -46,18 +48,6 @@ pub async fn find(
         .one(reader.connection())
         .await?;
     row.map(row::read).transpose()
-}
-
-/// Finds the artifact of a download link, in any tenant: whoever has the key may read the file.
-pub async fn find_by_key(
-    reader: &impl Reader,
-    key: &DownloadKey,
-) -> Result<Option<OwnedArtifact>, StorageError> {
-    let row = Entity::find()
-        .filter(Column::DownloadKey.eq(key.as_str()))
-        .one(reader.connection())
-        .await?;
-    row.map(maintenance::read_owned).transpose()
 }
 
 /// Returns `true` if any tenant has an artifact.

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::fixture::{Fixture, TestStorage, browser, local, on_every_store};
 use super::sha256;
+use crate::api::harness::DEADLINE;
+use slipway_test_support::wait::until;
 
 /// Makes a request without a credential. Returns status, headers and body.
 pub(super) async fn fetch(
@@ -107,6 +109,8 @@ async fn unknown_keys_look_alike_and_old_links_end(storage: TestStorage) {
     let fixture = Fixture::start(storage).await;
     let stored = fixture.upload(b"linked", "").await.expect(201);
     let old = local(&stored);
+    // The node has the link in memory from now on.
+    assert_eq!(fetch(&fixture, &old, &[]).await.2, b"linked");
     let resource = Fixture::path(&sha256(b"linked"));
     let renewed = fixture
         .admin
@@ -133,6 +137,49 @@ async fn unknown_keys_look_alike_and_old_links_end(storage: TestStorage) {
     }
 }
 
+/// Both nodes have the link in memory. The other one learns of its end as it learns of offers.
+async fn a_link_ends_on_every_node(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
+    let path = local(&fixture.upload(b"linked", "").await.expect(201));
+    let url = fixture.artifacts_url();
+    let (node, there) = fixture
+        .app
+        .at_another_node_with(&fixture.admin, |config| {
+            config.artifacts.url = Some(url);
+            if let Some(bucket) = &fixture.bucket {
+                config.artifacts.bucket_variables = bucket.variables();
+            }
+        })
+        .await;
+    let status_there = async || {
+        let answer = browser().get(format!("{}{path}", there.url)).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    until("the other node serves the tenant", DEADLINE, async || {
+        status_there().await == 200
+    })
+    .await;
+    assert_eq!(fetch(&fixture, &path, &[]).await.0, 200);
+    let resource = Fixture::path(&sha256(b"linked"));
+    fixture.admin.delete(&resource).await.expect(204);
+    assert_eq!(fetch(&fixture, &path, &[]).await.0, 404);
+    until("the link ends there", DEADLINE, async || status_there().await == 404).await;
+    node.stop().await.unwrap();
+}
+
+/// A rollout goes on while the database is away: the files of links that were used before are sent.
+async fn known_links_need_no_database(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
+    let known = local(&fixture.upload(b"known", "").await.expect(201));
+    let unknown = local(&fixture.upload(b"unknown", "").await.expect(201));
+    assert_eq!(fetch(&fixture, &known, &[]).await.2, b"known");
+    fixture.app.running.context.db().clone().close().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(fetch(&fixture, &known, &[]).await.2, b"known");
+        assert_eq!(fetch(&fixture, &unknown, &[]).await.0, 503);
+    }
+}
+
 async fn downloads_beyond_the_permits_are_told_when_to_come_back(storage: TestStorage) {
     let fixture = Fixture::start_with(storage, |config| config.artifacts.downloads = 1).await;
     // Larger than all buffers between the server and a client that reads nothing.
@@ -147,11 +194,9 @@ async fn downloads_beyond_the_permits_are_told_when_to_come_back(storage: TestSt
     // A response without content needs no permit.
     assert_eq!(browser().head(&url).send().await.unwrap().status(), 200);
     drop(held);
-    slipway_test_support::wait::until(
-        "the permit is free",
-        std::time::Duration::from_secs(20),
-        async || fetch(&fixture, &path, &[("range", "bytes=0-0")]).await.0 == 206,
-    )
+    until("the permit is free", DEADLINE, async || {
+        fetch(&fixture, &path, &[("range", "bytes=0-0")]).await.0 == 206
+    })
     .await;
 }
 
@@ -197,6 +242,8 @@ async fn people_get_a_page_in_their_language(storage: TestStorage) {
 on_every_store!(
     a_link_downloads_the_file_whole_or_in_parts,
     unknown_keys_look_alike_and_old_links_end,
+    a_link_ends_on_every_node,
+    known_links_need_no_database,
     downloads_beyond_the_permits_are_told_when_to_come_back,
     people_get_a_page_in_their_language,
 );

@@ -116,6 +116,14 @@ impl Fixture {
         }
     }
 
+    /// URL of the store.
+    pub(super) fn artifacts_url(&self) -> String {
+        match &self.bucket {
+            Some(bucket) => bucket.url(),
+            None => format!("file://{}", self.folder.display()),
+        }
+    }
+
     pub(super) async fn upload(&self, bytes: &[u8], query: &str) -> Answer {
         upload(&self.admin, &in_tenant(&format!("/artifacts{query}")), bytes, &[]).await
     }
