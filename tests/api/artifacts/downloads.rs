@@ -163,7 +163,10 @@ async fn a_link_ends_on_every_node(storage: TestStorage) {
     let resource = Fixture::path(&sha256(b"linked"));
     fixture.admin.delete(&resource).await.expect(204);
     assert_eq!(fetch(&fixture, &path, &[]).await.0, 404);
-    until("the link ends there", DEADLINE, async || status_there().await == 404).await;
+    until("the link ends there", DEADLINE, async || {
+        status_there().await == 404
+    })
+    .await;
     node.stop().await.unwrap();
 }
 
