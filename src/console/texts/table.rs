@@ -282,6 +282,7 @@ texts! {
     config_json,
     create_release,
     resource,
+    resources,
     resource_hint,
     version_code,
     version_name,
