@@ -222,10 +222,11 @@ pub(super) async fn explain_form(form: &Submission, tenant: TenantId) -> Result<
 
 async fn explain(visit: &Visit, path: AppPath, body: Value) -> Result<ExplanationView, Problem> {
     let (tenant, text, source) = (path.tenant_id, body.to_string(), visit.source);
+    let language = visit.language;
     let no_app = visit.texts().no_such_app;
     let explanation = visit
         .run_heavy(async move |ctx, caller| {
-            let explained = requests::explain(&ctx, &caller, &path, &text, source).await;
+            let explained = requests::explain(&ctx, &caller, &path, &text, source, language).await;
             explained.map_err(|problem| at_package_name(problem, no_app, &path))
         })
         .await?;

@@ -55,9 +55,11 @@ pub(super) async fn preview(form: &Submission, path: &AppPath, body: Value) -> R
         "" => None,
         id => Some(DeviceId::parse(id).map_err(|why| Problem::invalid(vec![why.at(DEVICE_IN_ERRORS)]))?),
     };
-    let of = path.clone();
+    let (of, language) = (path.clone(), form.visit.language);
     form.visit
-        .run_heavy(async move |ctx, caller| requests::preview_offer(&ctx, &caller, &of, &body, device).await)
+        .run_heavy(async move |ctx, caller| {
+            requests::preview_offer(&ctx, &caller, &of, &body, device, language).await
+        })
         .await
 }
 

@@ -6,9 +6,10 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 use super::browser::Browser;
+use super::new_release::assert_has;
 use super::objects::Objects;
 use super::roles::NEW_RELEASE;
-use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp};
+use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, release_fields, with};
 
 struct Fixture {
     app: TestApp,
@@ -276,6 +277,52 @@ async fn explain_takes_old_package_names_and_names_unknown_ones(database: TestDa
     }
 }
 
+async fn why_is_told_in_the_language_of_the_page(database: TestDatabase) {
+    let Fixture {
+        objects,
+        mut browser,
+        tenant,
+        app,
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let releases = objects.fill(&format!("/api/v1/tenants/{TENANT}/apps/{{package}}/releases"));
+    let targeted = json!({"publish": true, "device_types": ["10013"], "org_scopes": [{"l1Code": "HM"}]});
+    let targeted = with(release_fields(&objects.fill("{identifier}"), 50), targeted);
+    admin.post(&releases, &targeted).await.expect(201);
+    let package = objects.fill("{package}");
+    let check = [
+        ("package_name", package.as_str()),
+        ("version_code", "0"),
+        ("device_id", "PDA001"),
+        ("device_type", "10014"),
+    ];
+    let why = objects.fill(&format!("{tenant}/devices/{{device}}/why"));
+    let preview = objects.fill(&format!("{tenant}/apps/{{package}}/releases/new/preview"));
+    let mut new: Vec<_> = NEW_RELEASE
+        .iter()
+        .map(|(name, value)| (*name, objects.fill(value)))
+        .collect();
+    new.push(("device_types", "10013".to_owned()));
+    let new: Vec<_> = new.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let english = "the release is for type 10013; the device has type 10014";
+    let chinese = "该版本面向类型 10013 的设备；此设备的类型为 10014";
+    let of_preview = [
+        "the release is for type 10013; the device",
+        "该版本面向类型 10013 的设备；此设备",
+    ];
+    for (language, shown, hidden) in [("en", 0, 1), ("zh", 1, 0)] {
+        browser.headers = vec![("accept-language".to_owned(), language.to_owned())];
+        for path in [&why, &format!("{tenant}/explain")] {
+            let page = browser.post(path, &check).await;
+            assert_has(&page, &[[english, chinese][shown]]);
+            assert!(!page.text.contains([english, chinese][hidden]), "{}", page.text);
+        }
+        let page = browser.post(&preview, &new).await;
+        assert_has(&page, &[of_preview[shown]]);
+        assert!(!page.text.contains(of_preview[hidden]), "{}", page.text);
+    }
+}
+
 async fn a_wrong_filter_of_devices_is_named_and_kept(database: TestDatabase) {
     let Fixture {
         mut browser,
@@ -483,6 +530,7 @@ on_both_databases!(
     a_directory_is_replaced_by_a_table_with_its_columns_only,
     an_import_of_devices_skips_its_header_and_answers_with_numbers,
     explain_takes_old_package_names_and_names_unknown_ones,
+    why_is_told_in_the_language_of_the_page,
     a_wrong_filter_of_devices_is_named_and_kept,
     messages_have_the_words_of_the_page,
     nodes_that_the_directory_lacks_are_a_warning,

@@ -2,6 +2,8 @@
 
 mod audience;
 mod decide;
+mod detail;
+mod detail_words;
 mod gates;
 mod offer;
 mod rule;
