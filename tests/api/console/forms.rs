@@ -231,10 +231,26 @@ async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database
 
     let csv = "N1,shop,10013,FM/FM-EAST/9999\nN4,shop,,//8007\n";
     let page = browser.post(&path, &[("csv", csv)]).await;
-    let page = browser.get(page.location()).await;
+    let target = page.location().to_owned();
+    let page = browser.get(&target).await;
     let text =
         "Imported: 1 new, 1 changed. 1 in a node that the org directory does not have: FM/FM-EAST/9999";
     assert!(page.text.contains(text), "{}", page.text);
+    // A link from elsewhere shows no other numbers and names, and nothing to another person.
+    let (unsealed, _) = target.split_once("&seal=").unwrap();
+    for made_up in [
+        target.replace("new=1", "new=9"),
+        target.replace("9999", "call+0800"),
+        target.replace("devices_imported", "org_imported"),
+        unsealed.to_owned(),
+    ] {
+        assert_ne!(made_up, target);
+        let page = browser.get(&made_up).await;
+        assert_eq!(page.status, 200, "{made_up}");
+        assert!(!page.text.contains("Imported:"), "{made_up}: {}", page.text);
+    }
+    let mut other = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    assert!(!other.get(&target).await.text.contains("Imported:"));
 
     let csv = "N5,shop\n\nN6,shop,,FM,more\n";
     let page = browser.post(&path, &[("csv", csv)]).await;
