@@ -1,7 +1,7 @@
 //! Forms that are sent twice, sent for a changed object, or sent with errors, and the stream of a push page.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -9,7 +9,7 @@ use super::browser::Browser;
 use super::new_release::assert_has;
 use super::objects::Objects;
 use super::roles::NEW_RELEASE;
-use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, release_fields, with};
+use crate::api::harness::{ADMIN, Caller, PASSWORD, TENANT, TestApp, release_fields, with};
 
 struct Fixture {
     app: TestApp,
@@ -158,6 +158,12 @@ async fn mistakes_are_named_at_their_fields_and_the_input_is_kept(database: Test
     );
 }
 
+/// Returns the newest audit event of the tenant.
+async fn newest_event(admin: &Caller) -> Value {
+    let path = format!("/api/v1/tenants/{TENANT}/audit?limit=1");
+    admin.get(&path).await.expect(200)["items"][0].clone()
+}
+
 async fn a_directory_is_replaced_by_a_table_with_its_columns_only(database: TestDatabase) {
     let Fixture {
         mut browser,
@@ -197,6 +203,11 @@ async fn a_directory_is_replaced_by_a_table_with_its_columns_only(database: Test
     let page = browser.get(page.location()).await;
     let numbers = "Imported: 3 nodes (1 new, 1 changed, 2 removed).";
     assert!(page.text.contains(numbers), "{}", page.text);
+    let event = newest_event(&admin).await;
+    assert_eq!(event["action"], "org_directory.replace");
+    let counts = |state: &Value| (state["node_count"].clone(), state["differing_count"].clone());
+    assert_eq!(counts(&event["before"]), (json!(4), json!(3)));
+    assert_eq!(counts(&event["after"]), (json!(3), json!(2)));
 }
 
 async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database: TestDatabase) {
@@ -236,6 +247,9 @@ async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database
     let text =
         "Imported: 1 new, 1 changed. 1 in a node that the org directory does not have: FM/FM-EAST/9999";
     assert!(page.text.contains(text), "{}", page.text);
+    let event = newest_event(&admin).await;
+    assert_eq!(event["action"], "device.import");
+    assert_eq!(event["after"], json!({"created": 1, "updated": 1}));
     // A link from elsewhere shows no other numbers and names, and nothing to another person.
     let (unsealed, _) = target.split_once("&seal=").unwrap();
     for made_up in [
