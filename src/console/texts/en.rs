@@ -96,6 +96,8 @@ pub(super) static TEXTS: Texts = Texts {
     push_url_schemes: "URL schemes of pushes",
     push_url_schemes_hint: "One per line. Blank allows every scheme except harmful ones such as javascript.",
     change_settings: "Change settings",
+    change_switches: "Switch the tenant or its offers on or off",
+    switches_explanation: "Takes effect on every node at once. Check both settings before you save: what is not ticked is switched off.",
     no_apps: "There are no apps yet. Create an app, then its first release.",
     no_releases: "No releases yet.",
     first_release: "Create one here, or from a pipeline with an API token of a publisher:",

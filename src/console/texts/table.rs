@@ -109,6 +109,8 @@ texts! {
     push_url_schemes,
     push_url_schemes_hint,
     change_settings,
+    change_switches,
+    switches_explanation,
     no_apps,
     no_releases,
     first_release,

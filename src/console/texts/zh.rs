@@ -96,6 +96,8 @@ pub(super) static TEXTS: Texts = Texts {
     push_url_schemes: "推送允许的 URL 协议",
     push_url_schemes_hint: "每行一个。留空表示允许除 javascript 等有害协议以外的所有协议。",
     change_settings: "修改设置",
+    change_switches: "开启或关闭租户及其更新",
+    switches_explanation: "立即在所有节点生效。保存前请核对两项设置：未勾选的一项将被关闭。",
     no_apps: "还没有应用。请先创建应用，再创建它的第一个版本。",
     no_releases: "还没有版本。",
     first_release: "可在此创建，或在流水线中使用发布者的 API 令牌创建：",
