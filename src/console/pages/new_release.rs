@@ -279,10 +279,12 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     match try_create(&form, &path).await {
         Ok(SentRelease { id, notice }) => {
             let releases = format!("{}/releases", Place::of(&path).app);
-            let mut target = format!("{releases}/{}?done={notice}", segment(&id));
-            if is_of_other_package {
-                target.push_str(&format!("&{WARNING}=true"));
-            }
+            let warning = if is_of_other_package {
+                format!("&{WARNING}=true")
+            } else {
+                String::new()
+            };
+            let target = format!("{releases}/{}?done={notice}{warning}", segment(&id));
             Ok(see_other(&target))
         }
         Err(problem) => show_problem(&form, problem).await,

@@ -9,6 +9,7 @@ use crate::console::fragment::Fragment;
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::shell::{Link, Shell};
+use crate::console::steps::DecidingStep;
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
 use crate::console::unknown_nodes::{places_of, unknown_nodes};
@@ -84,6 +85,7 @@ pub(super) struct PreviewView {
 
 pub(super) struct OtherDevice {
     pub(super) device: Link,
+    pub(super) step: DecidingStep,
     pub(super) rule: &'static str,
     pub(super) detail: String,
 }
@@ -103,6 +105,7 @@ impl PreviewView {
         };
         let others = preview.others.into_iter().map(|other| OtherDevice {
             device: link(&other.id),
+            step: DecidingStep::of(shell.t, other.verdict.rule),
             rule: other.verdict.rule.as_str(),
             detail: other.verdict.detail,
         });

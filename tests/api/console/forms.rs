@@ -344,7 +344,12 @@ async fn why_is_told_in_the_language_of_the_page(database: TestDatabase) {
         browser.headers = vec![("accept-language".to_owned(), language.to_owned())];
         for path in [&why, &format!("{tenant}/explain")] {
             let page = browser.post(path, &check).await;
-            assert_has(&page, &[[english, chinese][shown]]);
+            let step = ["<td>3. Device type <code>", "<td>3. 设备类型 <code>"][shown];
+            let steps = [
+                "<li>State of the release · Time window</li>",
+                "<li>版本状态 · 提供时间</li>",
+            ][shown];
+            assert_has(&page, &[[english, chinese][shown], step, steps]);
             assert!(!page.text.contains([english, chinese][hidden]), "{}", page.text);
         }
         let page = browser.post(&preview, &new).await;
