@@ -33,6 +33,7 @@ mod response;
 mod routes;
 mod session;
 mod shell;
+mod steps;
 mod submission;
 mod table;
 mod texts;

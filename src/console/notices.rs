@@ -3,30 +3,52 @@
 use actix_web::HttpRequest;
 
 use super::texts::Texts;
-use super::visit::query_param;
+use super::visit::{Visit, query_param};
+use crate::http::request::context;
+use crate::secrets::{notice_seal, verify_notice_seal};
+use slipway_domain::catalog::language::filled;
 
 /// Numbers of an imported org directory, in their order in the notice.
 const ORG_COUNTS: [&str; 4] = ["nodes", "new", "changed", "removed"];
 /// Numbers of imported devices, in their order in the notice.
 const DEVICE_COUNTS: [&str; 2] = ["new", "changed"];
 
-/// Returns the notice that the address of a page asks for.
-pub(super) fn notice_of(request: &HttpRequest, t: &Texts) -> Option<String> {
+/// Parameter with the seal of the parameters before it.
+const SEAL: &str = "seal";
+
+/// Returns the address of a page with the notice of an import. The seal keeps a link from elsewhere from showing other
+/// numbers and names.
+pub(super) fn with_sealed_notice(visit: &Visit, page: &str, query: &str) -> String {
+    let seal = notice_seal(visit.ctx.keyring(), &visit.form_token, query);
+    format!("{page}?{query}&{SEAL}={seal}")
+}
+
+/// Returns the notice that the address of a page asks for. `form_token` is that of the person.
+pub(super) fn notice_of(request: &HttpRequest, t: &Texts, form_token: Option<&str>) -> Option<String> {
     let key = query_param(request, "done")?;
     match key.as_str() {
-        "org_imported" => Some(filled(t.notice_org_imported, &counts(request, &ORG_COUNTS)?)),
+        "org_imported" | "devices_imported" if !is_sealed(request, form_token) => None,
+        "org_imported" => Some(in_place(t.notice_org_imported, &counts(request, &ORG_COUNTS)?)),
         "devices_imported" => devices_imported(request, t),
         key => t.notice(key).map(str::to_owned),
     }
 }
 
+fn is_sealed(request: &HttpRequest, form_token: Option<&str>) -> bool {
+    let sealed = request.query_string().rsplit_once(&format!("&{SEAL}="));
+    let (Some((notice, seal)), Some(form_token)) = (sealed, form_token) else {
+        return false;
+    };
+    verify_notice_seal(context(request).keyring(), form_token, notice, seal)
+}
+
 fn devices_imported(request: &HttpRequest, t: &Texts) -> Option<String> {
-    let mut notice = filled(t.notice_devices_imported, &counts(request, &DEVICE_COUNTS)?);
+    let mut notice = in_place(t.notice_devices_imported, &counts(request, &DEVICE_COUNTS)?);
     let unknown = counts(request, &["elsewhere"]).filter(|counts| counts != &["0"]);
     if let (Some(mut parts), Some(nodes)) = (unknown, query_param(request, "nodes")) {
         parts.push(nodes);
         notice.push(' ');
-        notice.push_str(&filled(t.notice_devices_elsewhere, &parts));
+        notice.push_str(&in_place(t.notice_devices_elsewhere, &parts));
     }
     Some(notice)
 }
@@ -40,26 +62,7 @@ fn counts(request: &HttpRequest, names: &[&str]) -> Option<Vec<String>> {
     numbers.collect()
 }
 
-/// Replaces each `{}` of a text by a part.
-fn filled(text: &str, parts: &[String]) -> String {
-    let mut parts = parts.iter().map(String::as_str);
-    let mut pieces = text.split("{}");
-    let mut whole = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        whole.push_str(parts.next().unwrap_or_default());
-        whole.push_str(piece);
-    }
-    whole
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_take_their_places() {
-        let parts = ["6".to_owned(), "{}".to_owned()];
-        assert_eq!(filled("{} nodes, {} new.", &parts), "6 nodes, {} new.");
-        assert_eq!(filled("Saved.", &[]), "Saved.");
-    }
+fn in_place(text: &str, parts: &[String]) -> String {
+    let parts: Vec<_> = parts.iter().map(String::as_str).collect();
+    filled(text, &parts)
 }

@@ -107,6 +107,7 @@ routes! {
     post "/tenants/{tenant_id}/tokens/{id}/delete" => pages::credentials::delete_token;
     get "/tenants/{tenant_id}/settings" => pages::tenants::show_settings;
     post "/tenants/{tenant_id}/settings" => pages::tenants::update_settings;
+    post "/tenants/{tenant_id}/settings/switches" => pages::tenants::update_switches;
     get "/tenants/{tenant_id}/audit" => pages::audit::of_tenant;
     get "/tenants/{tenant_id}/audit.csv" => pages::audit_export::tenant_csv;
     get "/tenants/{tenant_id}/audit.jsonl" => pages::audit_export::tenant_json_lines;

@@ -97,7 +97,8 @@ impl Shell {
         if request.method().is_safe() {
             safe_path(here).unwrap_or("/console").clone_into(&mut shell.here);
         }
-        shell.notice = notice_of(request, t);
+        let form_token = signed_in.map(|signed_in| signed_in.form_token.as_str());
+        shell.notice = notice_of(request, t, form_token);
         if let Some(SignedIn {
             principal,
             form_token,

@@ -1,7 +1,9 @@
-//! Tokens of the console: the cookie of a session, `slipway_console_<session>_<tag>`, and the tokens of its forms.
+//! Tokens of the console: the cookie of a session, `slipway_console_<session>_<tag>`, the tokens of its forms, and the
+//! seals of its notices.
 //!
-//! Both are tagged under a key that HKDF derives from the installation's, so nothing about them is stored and every node
-//! verifies them. A form's token belongs to one cookie. Callers must check that the session still exists.
+//! All are tagged under a key that HKDF derives from the installation's, so nothing about them is stored and every node
+//! verifies them. A form's token belongs to one cookie, and a seal to one form token. Callers must check that the session
+//! still exists.
 
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ const PREFIX: &str = "slipway_console_";
 /// First part of each tag. All purposes have the same length, so that no two inputs are the same bytes.
 const SESSION: &[u8; 8] = b"session\0";
 const FORM: &[u8; 8] = b"form\0\0\0\0";
+const NOTICE: &[u8; 8] = b"notice\0\0";
 
 /// Cookie of a console session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,17 @@ pub fn form_token(keyring: &Keyring, cookie: &str) -> String {
 /// Returns `true` if a form's token belongs to this cookie.
 pub fn verify_form_token(keyring: &Keyring, cookie: &str, token: &str) -> bool {
     is_tagged(keyring, &[FORM, cookie.as_bytes()], token)
+}
+
+/// Returns the seal of a notice for the person with this form token.
+pub fn notice_seal(keyring: &Keyring, form_token: &str, notice: &str) -> String {
+    let parts: [&[u8]; 3] = [NOTICE, form_token.as_bytes(), notice.as_bytes()];
+    hex::encode(keyring.console_key().tag(&parts))
+}
+
+/// Returns `true` if the server sealed this notice for the person with this form token.
+pub fn verify_notice_seal(keyring: &Keyring, form_token: &str, notice: &str, seal: &str) -> bool {
+    is_tagged(keyring, &[NOTICE, form_token.as_bytes(), notice.as_bytes()], seal)
 }
 
 /// Returns the cookie of a browser that is not signed in, whose forms need a token too.
@@ -102,5 +116,16 @@ mod tests {
         assert!(!verify_form_token(&keys, "b", &token));
         assert!(!verify_form_token(&keyring(&[2]), "a", &token));
         assert!(!verify_form_token(&keys, "a", ""));
+    }
+
+    #[test]
+    fn a_seal_belongs_to_one_notice_and_one_person() {
+        let keys = keyring(&[1]);
+        let seal = notice_seal(&keys, "a", "new=1");
+        assert!(verify_notice_seal(&keys, "a", "new=1", &seal));
+        assert!(verify_notice_seal(&keyring(&[2, 1]), "a", "new=1", &seal));
+        assert!(!verify_notice_seal(&keys, "b", "new=1", &seal));
+        assert!(!verify_notice_seal(&keys, "a", "new=2", &seal));
+        assert!(!verify_notice_seal(&keys, "a", "new=1", ""));
     }
 }

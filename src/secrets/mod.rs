@@ -15,7 +15,9 @@ mod refresh_token;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
-pub use console_token::{ConsoleToken, form_token, new_visitor_cookie, verify_form_token};
+pub use console_token::{
+    ConsoleToken, form_token, new_visitor_cookie, notice_seal, verify_form_token, verify_notice_seal,
+};
 pub use device_token::{NewDeviceToken, PresentedDeviceToken};
 pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};

@@ -11,10 +11,11 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, ReadTx, StorageError};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, PackageName};
-use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, explain_selected};
+use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, PublishedApp, explain_selected};
 
 pub struct Explanation {
     /// Current package name of the app.
@@ -45,6 +46,16 @@ pub struct ExplainRequest<'a> {
     /// Time for which the check is explained; `None` = now.
     pub at: Option<DateTime<Utc>>,
     pub source: CatalogSource,
+    /// Language of the details.
+    pub language: Language,
+}
+
+impl ExplainRequest<'_> {
+    fn explain(&self, app: &PublishedApp, context: &CheckContext) -> Vec<ExplainedResource> {
+        explain_selected(app, &self.check, context, self.language, |identifier| {
+            self.only.is_none_or(|only| only.as_str() == identifier)
+        })
+    }
 }
 
 /// Explains the answer to a check at a given time.
@@ -90,9 +101,7 @@ pub async fn explain_check(
         at: check_context.now,
         source: CatalogSource::Database,
         package_name: app.package_name,
-        resources: explain_selected(&compiled, &request.check, &check_context, |identifier| {
-            request.only.is_none_or(|only| only.as_str() == identifier)
-        }),
+        resources: request.explain(&compiled, &check_context),
     })
 }
 
@@ -105,13 +114,12 @@ fn explain_from_memory(
 ) -> Result<Explanation, ServiceError> {
     let served = memory::find_tenant(ctx, caller, tenant)?;
     let found = served.app(app.as_str()).ok_or(ServiceError::NotFound("app"))?;
-    let ExplainRequest {
-        mut check, only, at, ..
-    } = request;
-    check.complete_memberships(&served.directory);
+    // From here on the check borrows the directory.
+    let mut request = request;
+    request.check.complete_memberships(&served.directory);
     let now = ctx.now();
     let check_context = CheckContext {
-        now: at.unwrap_or(now),
+        now: request.at.unwrap_or(now),
         offers_enabled: served.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
@@ -120,9 +128,7 @@ fn explain_from_memory(
         at: check_context.now,
         source: CatalogSource::Memory,
         package_name: found.package_name.clone(),
-        resources: explain_selected(found, &check, &check_context, |identifier| {
-            only.is_none_or(|only| only.as_str() == identifier)
-        }),
+        resources: request.explain(found, &check_context),
     })
 }
 

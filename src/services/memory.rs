@@ -1,6 +1,7 @@
 //! Reads of the catalog in the memory of this node, for people while the database is unavailable. They contain what
 //! checks are answered from: effective releases, without drafts, superseded releases and texts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -25,6 +26,12 @@ pub struct AppInMemory {
     pub package_name: PackageName,
     /// Number of effective releases.
     pub releases: usize,
+}
+
+/// Resource with the current name of its app.
+pub struct ResourceInMemory {
+    pub package_name: String,
+    pub identifier: String,
 }
 
 /// Maximum numbers of resources, and of releases of each.
@@ -90,6 +97,44 @@ pub fn summarize_app(
         summarize(found, limits.releases, language),
         limits.resources,
     ))
+}
+
+/// Finds the first resources of a tenant whose identifier begins with a text, ordered by identifier and app. Leaves out
+/// apps whose package name begins with it, with their resources.
+///
+/// The database could find an identifier only by reading all resources of the tenant. While the memory lacks the tenant,
+/// nothing is found.
+pub fn find_resources(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    beginning: &str,
+    limit: usize,
+) -> Result<Vec<ResourceInMemory>, ServiceError> {
+    let served = match find_tenant(ctx, caller, tenant) {
+        Err(ServiceError::NotFound(_) | ServiceError::NoCatalog) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut first = BTreeSet::new();
+    for app in served.apps() {
+        let package_name = app.package_name.as_str();
+        if package_name.starts_with(beginning) {
+            continue;
+        }
+        for identifier in app.part_identifiers_with(beginning).take(limit) {
+            first.insert((identifier, package_name));
+            if first.len() > limit {
+                first.pop_last();
+            }
+        }
+    }
+    let found = first
+        .into_iter()
+        .map(|(identifier, package_name)| ResourceInMemory {
+            package_name: package_name.to_owned(),
+            identifier: identifier.to_owned(),
+        });
+    Ok(found.collect())
 }
 
 /// Returns a tenant as this node serves it.

@@ -15,6 +15,7 @@ use crate::storage::{AppSelection, ReadTx};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::release::{Release, ReleaseRecord, ReleaseStateKind, Transition};
 use slipway_domain::catalog::rollout::{Rollout, Share};
 use slipway_domain::catalog::targeting::Targeting;
@@ -39,6 +40,8 @@ pub struct PreviewRequest {
     pub new: NewRelease,
     /// Examines this device alone.
     pub device: Option<DeviceId>,
+    /// Language of the verdicts.
+    pub language: Language,
 }
 
 pub struct OfferPreview {
@@ -110,6 +113,7 @@ pub async fn preview_offer(
             offers_enabled: tenant.tenant.offers_enabled,
             stale: false,
         },
+        language: request.language,
         writer,
     };
     let mut preview = OfferPreview {
@@ -229,6 +233,7 @@ struct Published<'a> {
     alone: PublishedApp,
     release: &'a Release,
     context: CheckContext,
+    language: Language,
     writer: &'a OfferWriter,
 }
 
@@ -262,7 +267,7 @@ impl Published<'_> {
 
     fn verdict_on(&self, check: &Check<'_>) -> Option<ExplainedRelease> {
         let is_own = |identifier: &str| identifier == self.release.identifier.as_str();
-        let explained = explain_selected(&self.app, check, &self.context, is_own);
+        let explained = explain_selected(&self.app, check, &self.context, self.language, is_own);
         let mut releases = explained.into_iter().flat_map(|resource| resource.releases);
         releases.find(|explained| explained.release_id == self.release.id)
     }

@@ -16,6 +16,8 @@ pub enum TreeSelection {
     },
     /// Nodes whose code or name contains this text, ignoring case, in the order of the directory.
     Matching(String),
+    /// Nodes whose path ends with these codes, in the order of the directory. No codes select nothing.
+    EndingWith(Vec<String>),
 }
 
 /// Node of the tree. A node that the directory implies by its descendants alone has no name and no time zone.
@@ -62,6 +64,7 @@ impl OrgTree {
         let mut nodes = match selection {
             TreeSelection::Below { path, after } => self.children_of(path, after.as_deref(), limit + 1),
             TreeSelection::Matching(text) => self.matching(&text.to_lowercase(), limit + 1),
+            TreeSelection::EndingWith(codes) => self.ending_with(codes, limit + 1),
         };
         let has_more = nodes.len() > limit;
         nodes.truncate(limit);
@@ -109,13 +112,25 @@ impl OrgTree {
             code.to_lowercase().contains(text) || name.to_lowercase().contains(text)
         };
         let found = self.nodes.iter().filter(is_match).take(most);
-        let tree_node = |node: &OrgNode| TreeNode {
+        found.map(|node| self.tree_node(node)).collect()
+    }
+
+    fn ending_with(&self, codes: &[String], most: usize) -> Vec<TreeNode> {
+        let is_match = |node: &&OrgNode| {
+            let end = node.path.iter().rev().map(OrgCode::as_str).take(codes.len());
+            !codes.is_empty() && end.eq(codes.iter().rev().map(String::as_str))
+        };
+        let found = self.nodes.iter().filter(is_match).take(most);
+        found.map(|node| self.tree_node(node)).collect()
+    }
+
+    fn tree_node(&self, node: &OrgNode) -> TreeNode {
+        TreeNode {
             path: node.path.iter().map(|code| code.as_str().to_owned()).collect(),
             name: node.name.clone(),
             time_zone: node.time_zone,
             below: self.subtree(&node.path).len() - 1,
-        };
-        found.map(tree_node).collect()
+        }
     }
 }
 
@@ -193,5 +208,25 @@ mod tests {
         assert_eq!(found("xuji"), [row("HM/HM-SH/8011", "Xujiahui", 0)]);
         assert_eq!(found("hm-sh"), [row("HM/HM-SH", "Shanghai", 2)]);
         assert_eq!(found("nowhere"), []);
+    }
+
+    #[test]
+    fn the_end_of_a_path_finds_whole_codes() {
+        let found = |codes: &[&str]| {
+            let codes = codes.iter().map(|code| (*code).to_owned()).collect();
+            brief(&directory().select(&TreeSelection::EndingWith(codes), 10))
+        };
+        let store = row("HM/HM-SH/8007", "", 0);
+        assert_eq!(found(&["8007"]), std::slice::from_ref(&store));
+        assert_eq!(found(&["HM-SH", "8007"]), [store]);
+        assert_eq!(found(&["HM"]), [], "the directory does not list the node");
+        for absent in [
+            &["800"][..],
+            &["HM-BJ", "8007"],
+            &["X", "HM", "HM-SH", "8007"],
+            &[],
+        ] {
+            assert_eq!(found(absent), [], "{absent:?}");
+        }
     }
 }

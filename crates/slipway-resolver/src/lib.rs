@@ -21,6 +21,6 @@ pub use layout::{
 };
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
 pub use rules::{
-    ExplainedRelease, ExplainedResource, Offer, ReleaseSummary, ResourceSummary, Rule, Verdict, decide,
-    explain, explain_selected, summarize,
+    Criterion, ExplainedRelease, ExplainedResource, Offer, ReleaseSummary, ResourceSummary, Rule, Verdict,
+    decide, explain, explain_selected, summarize,
 };

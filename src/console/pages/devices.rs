@@ -11,6 +11,7 @@ use crate::console::csv_rows::{Columns, Rows};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
+use crate::console::notices::with_sealed_notice;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -269,9 +270,11 @@ pub(super) fn before(id: &str) -> Option<String> {
 pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_import(&form, tenant_id).await {
-        Ok(numbers) => Ok(see_other(&format!(
-            "/console/tenants/{tenant_id}/devices?done=devices_imported&{numbers}"
-        ))),
+        Ok(numbers) => {
+            let page = format!("/console/tenants/{tenant_id}/devices");
+            let query = format!("done=devices_imported&{numbers}");
+            Ok(see_other(&with_sealed_notice(&form.visit, &page, &query)))
+        }
         Err(problem) => render_list(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }
 }

@@ -13,6 +13,7 @@ use crate::console::input::Input;
 use crate::console::page_error::PageError;
 use crate::console::response::html;
 use crate::console::shell::Shell;
+use crate::console::steps::{DecidingStep, steps_in_order};
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
 use crate::http::path::{AppPath, TenantPath};
@@ -70,6 +71,8 @@ const REQUEST: Form = Form {
 pub(super) struct ExplanationView {
     pub(super) revision: String,
     pub(super) at: Moment,
+    /// Each with what it examines.
+    pub(super) steps: Vec<String>,
     pub(super) resources: Vec<ResourceView>,
     /// The explanation is of the memory of this node.
     pub(super) is_from_memory: bool,
@@ -88,6 +91,7 @@ pub(super) struct ReleaseView {
     pub(super) version_code: i64,
     pub(super) verdict: &'static str,
     pub(super) verdict_label: &'static str,
+    pub(super) step: DecidingStep,
     pub(super) rule: &'static str,
     pub(super) detail: String,
 }
@@ -100,6 +104,7 @@ impl ExplanationView {
         Self {
             revision: explanation.revision.to_string(),
             at: Moment(explanation.at),
+            steps: steps_in_order(visit.texts()),
             is_from_memory: explanation.source == CatalogSource::Memory,
             resources: resources
                 .map(|resource| ResourceView::of(visit, &app, resource))
@@ -133,6 +138,7 @@ impl ReleaseView {
             version_code: release.version_code.get(),
             verdict: release.verdict.as_str(),
             verdict_label: visit.texts().verdict(release.verdict),
+            step: DecidingStep::of(visit.texts(), release.rule),
             rule: release.rule.as_str(),
             detail: release.detail,
         }
@@ -222,10 +228,11 @@ pub(super) async fn explain_form(form: &Submission, tenant: TenantId) -> Result<
 
 async fn explain(visit: &Visit, path: AppPath, body: Value) -> Result<ExplanationView, Problem> {
     let (tenant, text, source) = (path.tenant_id, body.to_string(), visit.source);
+    let language = visit.language;
     let no_app = visit.texts().no_such_app;
     let explanation = visit
         .run_heavy(async move |ctx, caller| {
-            let explained = requests::explain(&ctx, &caller, &path, &text, source).await;
+            let explained = requests::explain(&ctx, &caller, &path, &text, source, language).await;
             explained.map_err(|problem| at_package_name(problem, no_app, &path))
         })
         .await?;

@@ -7,13 +7,18 @@ use crate::console::format::bytes;
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::shell::Shell;
+use crate::console::texts::Texts;
 use crate::console::visit::Visit;
 use crate::http::path::AppPath;
 use crate::services::{ServiceError, artifacts, releases};
 use slipway_domain::catalog::artifact::Artifact;
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::text::{Identifier, Sha256};
 use slipway_domain::catalog::versioned::Versioned;
+
+/// Parameter with which the form of a new release asks for [`asked_warning`]. Its value is of no importance.
+pub(super) const WARNING: &str = "other_package";
 
 pub(super) struct FoundFile {
     pub(super) href: String,
@@ -123,10 +128,52 @@ pub(super) async fn package_warning(
             Err(error) => return Err(error.into()),
         }
     }
-    let text = visit.texts().warn_other_package;
-    Ok(Some(
-        text.replace("{package}", package).replace("{resource}", entered),
-    ))
+    Ok(Some(warning_of(visit.texts(), package, entered)))
+}
+
+fn warning_of(t: &Texts, package: &str, resource: &str) -> String {
+    let text = t.warn_other_package;
+    text.replace("{package}", package).replace("{resource}", resource)
+}
+
+/// Returns `true` if the release in a form has a file that [`package_warning`] warns about.
+pub(super) async fn is_of_other_package(
+    visit: &Visit,
+    path: &AppPath,
+    attempt: &Attempt,
+) -> Result<bool, PageError> {
+    let attempt = Some(attempt);
+    let Some(artifact) = find_artifact(visit, path, attempt).await? else {
+        return Ok(false);
+    };
+    let newest = find_replaced(visit, path, attempt, &artifact).await?;
+    let warning = package_warning(visit, path, attempt, &artifact, newest.as_ref()).await?;
+    Ok(warning.is_some())
+}
+
+/// Returns the warning of a stored release if the address of its page asks for it, which the form of a new release does.
+pub(super) async fn asked_warning(
+    visit: &Visit,
+    tenant: TenantId,
+    record: &ReleaseRecord,
+) -> Result<Option<String>, PageError> {
+    let file = &record.release.content.file;
+    let Some(sha256) = file.artifact.as_ref().filter(|_| visit.param(WARNING).is_some()) else {
+        return Ok(None);
+    };
+    let (ctx, caller, resource) = (
+        &visit.ctx,
+        visit.caller(false),
+        record.release.identifier.as_str(),
+    );
+    match artifacts::find_content(ctx, &caller, tenant, sha256).await {
+        Ok(found) => {
+            let package = package_of(&found.artifact.value).filter(|package| *package != resource);
+            Ok(package.map(|package| warning_of(visit.texts(), package, resource)))
+        }
+        Err(ServiceError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn package_of(artifact: &Artifact) -> Option<&str> {

@@ -6,7 +6,9 @@ use askama::Template;
 
 use super::artifacts::{UPLOAD, version_of};
 use super::existing_release;
-use super::found_file::{self, FoundFile, find_artifact, find_replaced, package_warning};
+use super::found_file::{
+    self, FoundFile, WARNING, find_artifact, find_replaced, is_of_other_package, package_warning,
+};
 use super::offer_preview::{self, PreviewView};
 use super::org_picker::{self, OrgPicker};
 use super::release_form::{NEW, NEW_OF_FILE};
@@ -271,10 +273,19 @@ pub(in crate::console) async fn upload(mut form: FileSubmission) -> Result<HttpR
 pub(in crate::console) async fn create_release(mut form: Submission) -> Result<HttpResponse, PageError> {
     let path: AppPath = form.visit.path()?;
     org_picker::apply_boxes(&mut form.input);
+    // Once the release is published, it is itself the one that the file is compared with.
+    let attempt = form.attempt(&NEW, Problem::invalid(Vec::new()))?;
+    let is_of_other_package = is_of_other_package(&form.visit, &path, &attempt).await?;
     match try_create(&form, &path).await {
         Ok(SentRelease { id, notice }) => {
             let releases = format!("{}/releases", Place::of(&path).app);
-            Ok(see_other(&format!("{releases}/{}?done={notice}", segment(&id))))
+            let warning = if is_of_other_package {
+                format!("&{WARNING}=true")
+            } else {
+                String::new()
+            };
+            let target = format!("{releases}/{}?done={notice}{warning}", segment(&id));
+            Ok(see_other(&target))
         }
         Err(problem) => show_problem(&form, problem).await,
     }

@@ -9,6 +9,7 @@ use crate::console::fragment::Fragment;
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::shell::{Link, Shell};
+use crate::console::steps::DecidingStep;
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
 use crate::console::unknown_nodes::{places_of, unknown_nodes};
@@ -55,9 +56,11 @@ pub(super) async fn preview(form: &Submission, path: &AppPath, body: Value) -> R
         "" => None,
         id => Some(DeviceId::parse(id).map_err(|why| Problem::invalid(vec![why.at(DEVICE_IN_ERRORS)]))?),
     };
-    let of = path.clone();
+    let (of, language) = (path.clone(), form.visit.language);
     form.visit
-        .run_heavy(async move |ctx, caller| requests::preview_offer(&ctx, &caller, &of, &body, device).await)
+        .run_heavy(async move |ctx, caller| {
+            requests::preview_offer(&ctx, &caller, &of, &body, device, language).await
+        })
         .await
 }
 
@@ -82,6 +85,7 @@ pub(super) struct PreviewView {
 
 pub(super) struct OtherDevice {
     pub(super) device: Link,
+    pub(super) step: DecidingStep,
     pub(super) rule: &'static str,
     pub(super) detail: String,
 }
@@ -101,6 +105,7 @@ impl PreviewView {
         };
         let others = preview.others.into_iter().map(|other| OtherDevice {
             device: link(&other.id),
+            step: DecidingStep::of(shell.t, other.verdict.rule),
             rule: other.verdict.rule.as_str(),
             detail: other.verdict.detail,
         });

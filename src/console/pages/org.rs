@@ -13,6 +13,7 @@ use crate::console::csv_rows::{Columns, Row, Rows};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, count};
+use crate::console::notices::with_sealed_notice;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
@@ -241,7 +242,8 @@ pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse,
                 ("changed", &counts.changed.to_string()),
                 ("removed", &counts.removed.to_string()),
             ]);
-            Ok(see_other(&format!("/console/tenants/{tenant_id}/org?{query}")))
+            let page = format!("/console/tenants/{tenant_id}/org");
+            Ok(see_other(&with_sealed_notice(&form.visit, &page, &query)))
         }
         Err(problem) => render(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::audit::{EventRow, rows_of};
+use super::found_file::asked_warning;
 use super::release_form::{CHANGE, values};
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
@@ -117,6 +118,8 @@ struct ReleasePage<'a> {
     devices: String,
     /// Nodes of the targeting that the org directory does not have.
     unknown_nodes: Option<String>,
+    /// Warns that the file is that of another resource.
+    package_warning: Option<String>,
     file: Option<FileView>,
     forms: Vec<FormView>,
     history: Option<Vec<EventRow>>,
@@ -189,6 +192,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         file: FileView::of(visit, &tenant, record),
         forms,
         unknown_nodes: unknown_nodes(visit, path.tenant_id, places_of(&content.targeting)),
+        package_warning: asked_warning(visit, path.tenant_id, record).await?,
         history: history(visit, &shell, &tenant, &path).await?,
         record,
         s: &shell,

@@ -46,8 +46,6 @@ const SETTINGS: Form = Form {
     style: Style::Primary,
     fields: &[
         Field::new("name", Kind::Text, |t| t.name).required(),
-        Field::new("enabled", Kind::Flag, |t| t.tenant_enabled).hint(|t| t.tenant_enabled_hint),
-        Field::new("offers_enabled", Kind::Flag, |t| t.offers_enabled).hint(|t| t.offers_enabled_hint),
         Field::new(
             "enrolment",
             Kind::Choice(&[("key", |t| t.enrolment_key), ("code", |t| t.enrolment_code)]),
@@ -56,6 +54,18 @@ const SETTINGS: Form = Form {
         Field::new("push_url_schemes", Kind::Lines, |t| t.push_url_schemes)
             .blank(Blank::Null)
             .hint(|t| t.push_url_schemes_hint),
+    ],
+};
+
+/// The off switches, apart from the other settings: saving a name must not stop all updates of the tenant.
+const SWITCHES: Form = Form {
+    key: "switches",
+    submit: |t| t.save,
+    explanation: Some(|t| t.switches_explanation),
+    style: Style::Danger,
+    fields: &[
+        Field::new("enabled", Kind::Flag, |t| t.tenant_enabled).hint(|t| t.tenant_enabled_hint),
+        Field::new("offers_enabled", Kind::Flag, |t| t.offers_enabled).hint(|t| t.offers_enabled_hint),
     ],
 };
 
@@ -153,6 +163,7 @@ struct SettingsPage<'a> {
     created_at: Moment,
     updated_at: Moment,
     form: FormView,
+    switches: FormView,
 }
 
 pub(in crate::console) async fn show_settings(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -164,9 +175,9 @@ async fn settings(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRespon
     let stored = tenants::get(&visit.ctx, &visit.caller(false), tenant_id).await?;
     let shell = Shell::of(visit, visit.texts().settings);
     let action = format!("/console/tenants/{tenant_id}/settings");
-    let form = shell
-        .forms(attempt)
-        .form_of(&SETTINGS, "", action, values(&stored.value));
+    let (forms, tenant) = (shell.forms(attempt), &stored.value);
+    let switches = forms.form_of(&SWITCHES, "", format!("{action}/switches"), switch_values(tenant));
+    let form = forms.form_of(&SETTINGS, "", action, values(tenant));
     let page = SettingsPage {
         id: tenant_id,
         name: stored.value.name.to_string(),
@@ -174,6 +185,7 @@ async fn settings(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRespon
         created_at: Moment(stored.created_at),
         updated_at: Moment(stored.updated_at),
         form: form.etag(&stored.etag),
+        switches: switches.etag(&stored.etag).behind(shell.t.change_switches),
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
@@ -184,25 +196,38 @@ fn values(tenant: &Tenant) -> Values {
     let schemes: Vec<_> = schemes.iter().map(UrlScheme::as_str).collect();
     vec![
         ("name", tenant.name.to_string()),
-        ("enabled", tenant.enabled.to_string()),
-        ("offers_enabled", tenant.offers_enabled.to_string()),
         ("enrolment", tenant.enrolment.as_str().to_owned()),
         ("push_url_schemes", schemes.join("\n")),
     ]
 }
 
+fn switch_values(tenant: &Tenant) -> Values {
+    vec![
+        ("enabled", tenant.enabled.to_string()),
+        ("offers_enabled", tenant.offers_enabled.to_string()),
+    ]
+}
+
 pub(in crate::console) async fn update_settings(form: Submission) -> Result<HttpResponse, PageError> {
+    update(form, &SETTINGS).await
+}
+
+pub(in crate::console) async fn update_switches(form: Submission) -> Result<HttpResponse, PageError> {
+    update(form, &SWITCHES).await
+}
+
+async fn update(form: Submission, of: &Form) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
-    match try_update(&form, tenant_id).await {
+    match try_update(&form, of, tenant_id).await {
         Ok(()) => Ok(see_other(&format!(
             "/console/tenants/{tenant_id}/settings?done=saved"
         ))),
-        Err(problem) => settings(&form.visit, Some(&form.attempt(&SETTINGS, problem)?)).await,
+        Err(problem) => settings(&form.visit, Some(&form.attempt(of, problem)?)).await,
     }
 }
 
-async fn try_update(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
-    let (changes, is_urgent) = requests::tenant_changes(&SETTINGS.body(&form.input))?;
+async fn try_update(form: &Submission, of: &Form, tenant: TenantId) -> Result<(), Problem> {
+    let (changes, is_urgent) = requests::tenant_changes(&of.body(&form.input))?;
     let (caller, _permit) = form.begin(is_urgent)?;
     tenants::update(&form.visit.ctx, &caller, tenant, changes, &form.precondition()).await?;
     Ok(())

@@ -11,7 +11,7 @@ use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::push::TargetState;
 use slipway_domain::catalog::release::ReleaseStateKind;
-use slipway_resolver::Verdict;
+use slipway_resolver::{Criterion, Verdict};
 
 pub(super) use table::Texts;
 
@@ -112,6 +112,25 @@ impl Texts {
             Verdict::UpToDate => self.verdict_up_to_date,
             Verdict::PassedOver => self.verdict_passed_over,
             Verdict::Excluded => self.verdict_excluded,
+        }
+    }
+
+    pub(super) fn criterion(&self, criterion: Criterion) -> &'static str {
+        match criterion {
+            Criterion::Switches => self.criterion_switches,
+            Criterion::State => self.criterion_state,
+            Criterion::Window => self.criterion_window,
+            Criterion::HostVersion => self.criterion_host_version,
+            Criterion::DeviceType => self.criterion_device_type,
+            Criterion::MinSdk => self.criterion_min_sdk,
+            Criterion::Org => self.criterion_org,
+            Criterion::Attributes => self.criterion_attributes,
+            Criterion::Rollout => self.criterion_rollout,
+            Criterion::Pin => self.criterion_pin,
+            Criterion::File => self.criterion_file,
+            Criterion::Newest => self.criterion_newest,
+            Criterion::Floor => self.criterion_floor,
+            Criterion::Installed => self.criterion_installed,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::services::explain::{self, CatalogSource, Explanation};
 use crate::services::{Caller, Context};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::text::Identifier;
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
@@ -152,7 +153,7 @@ pub(super) async fn explain_check(
     let body = call
         .run_heavy(async move |ctx, caller| {
             let explained = body
-                .explain(&ctx, &caller, &path, CatalogSource::Database)
+                .explain(&ctx, &caller, &path, CatalogSource::Database, Language::English)
                 .await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
@@ -167,6 +168,7 @@ impl ExplainRequest {
         caller: &Caller,
         path: &AppPath,
         source: CatalogSource,
+        language: Language,
     ) -> Result<Explanation, Problem> {
         let at = std::mem::take(&mut self.at);
         let only = read_identifier(std::mem::take(&mut self.identifier))?;
@@ -179,6 +181,7 @@ impl ExplainRequest {
             only,
             at,
             source,
+            language,
         };
         Ok(explain::explain_check(ctx, caller, tenant, app, request).await?)
     }

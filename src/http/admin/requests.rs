@@ -56,6 +56,7 @@ use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::device::Device;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::org::OrgNode;
 use slipway_domain::catalog::push::{PushRequest, PushTarget};
 use slipway_domain::catalog::release_content::ReleaseChanges;
@@ -121,10 +122,12 @@ pub(crate) async fn preview_offer(
     path: &AppPath,
     body: &Value,
     device: Option<DeviceId>,
+    language: Language,
 ) -> Result<OfferPreview, Problem> {
     let request = PreviewRequest {
         new: release(body)?,
         device,
+        language,
     };
     let (tenant, app) = (path.tenant_id, &path.package_name);
     Ok(offer_preview::preview_offer(ctx, caller, tenant, app, &request, &NATIVE).await?)
@@ -217,9 +220,10 @@ pub(crate) async fn explain(
     path: &AppPath,
     body: &str,
     source: CatalogSource,
+    language: Language,
 ) -> Result<Explanation, Problem> {
     let request: ExplainRequest = parse_json(body.as_bytes())?;
-    request.explain(ctx, caller, path, source).await
+    request.explain(ctx, caller, path, source, language).await
 }
 
 /// Parses the filter of an audit log.

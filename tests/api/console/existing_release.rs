@@ -96,6 +96,22 @@ async fn a_file_of_another_package_is_warned_about(database: TestDatabase) {
     let page = of_file(&mut fixture, CHUKU, 44, "/new/preview").await;
     assert!(!page.text.contains("you release it as"), "{}", page.text);
 
+    // Without a preview, the page of the new release warns.
+    let page = of_file(&mut fixture, "com.example.receiving", 53, "").await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let target = page.location().to_owned();
+    assert_has(&fixture.browser.get(&target).await, &[&warning]);
+    let later = fixture.browser.get(target.split('?').next().unwrap()).await;
+    assert!(!later.text.contains("you release it as"), "{}", later.text);
+    let page = of_file(&mut fixture, CHUKU, 54, "").await;
+    let own = format!("{}&other_package=true", page.location());
+    let page = fixture.browser.get(&own).await;
+    assert!(
+        page.status == 200 && !page.text.contains("you release it as"),
+        "{}",
+        page.text
+    );
+
     // A module may have a package of its own.
     let artifact = plant_artifact(&fixture.app.database, TENANT, &apk("com.example.receiving", 45)).await;
     let fields: Value =

@@ -1,14 +1,15 @@
 //! Forms that are sent twice, sent for a changed object, or sent with errors, and the stream of a push page.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 use super::browser::Browser;
+use super::new_release::assert_has;
 use super::objects::Objects;
 use super::roles::NEW_RELEASE;
-use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp};
+use crate::api::harness::{ADMIN, Caller, PASSWORD, TENANT, TestApp, release_fields, with};
 
 struct Fixture {
     app: TestApp,
@@ -157,6 +158,12 @@ async fn mistakes_are_named_at_their_fields_and_the_input_is_kept(database: Test
     );
 }
 
+/// Returns the newest audit event of the tenant.
+async fn newest_event(admin: &Caller) -> Value {
+    let path = format!("/api/v1/tenants/{TENANT}/audit?limit=1");
+    admin.get(&path).await.expect(200)["items"][0].clone()
+}
+
 async fn a_directory_is_replaced_by_a_table_with_its_columns_only(database: TestDatabase) {
     let Fixture {
         mut browser,
@@ -196,6 +203,11 @@ async fn a_directory_is_replaced_by_a_table_with_its_columns_only(database: Test
     let page = browser.get(page.location()).await;
     let numbers = "Imported: 3 nodes (1 new, 1 changed, 2 removed).";
     assert!(page.text.contains(numbers), "{}", page.text);
+    let event = newest_event(&admin).await;
+    assert_eq!(event["action"], "org_directory.replace");
+    let counts = |state: &Value| (state["node_count"].clone(), state["differing_count"].clone());
+    assert_eq!(counts(&event["before"]), (json!(4), json!(3)));
+    assert_eq!(counts(&event["after"]), (json!(3), json!(2)));
 }
 
 async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database: TestDatabase) {
@@ -230,10 +242,29 @@ async fn an_import_of_devices_skips_its_header_and_answers_with_numbers(database
 
     let csv = "N1,shop,10013,FM/FM-EAST/9999\nN4,shop,,//8007\n";
     let page = browser.post(&path, &[("csv", csv)]).await;
-    let page = browser.get(page.location()).await;
+    let target = page.location().to_owned();
+    let page = browser.get(&target).await;
     let text =
         "Imported: 1 new, 1 changed. 1 in a node that the org directory does not have: FM/FM-EAST/9999";
     assert!(page.text.contains(text), "{}", page.text);
+    let event = newest_event(&admin).await;
+    assert_eq!(event["action"], "device.import");
+    assert_eq!(event["after"], json!({"created": 1, "updated": 1}));
+    // A link from elsewhere shows no other numbers and names, and nothing to another person.
+    let (unsealed, _) = target.split_once("&seal=").unwrap();
+    for made_up in [
+        target.replace("new=1", "new=9"),
+        target.replace("9999", "call+0800"),
+        target.replace("devices_imported", "org_imported"),
+        unsealed.to_owned(),
+    ] {
+        assert_ne!(made_up, target);
+        let page = browser.get(&made_up).await;
+        assert_eq!(page.status, 200, "{made_up}");
+        assert!(!page.text.contains("Imported:"), "{made_up}: {}", page.text);
+    }
+    let mut other = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    assert!(!other.get(&target).await.text.contains("Imported:"));
 
     let csv = "N5,shop\n\nN6,shop,,FM,more\n";
     let page = browser.post(&path, &[("csv", csv)]).await;
@@ -273,6 +304,57 @@ async fn explain_takes_old_package_names_and_names_unknown_ones(database: TestDa
         "value=\"PDA001\"",
     ] {
         assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+}
+
+async fn why_is_told_in_the_language_of_the_page(database: TestDatabase) {
+    let Fixture {
+        objects,
+        mut browser,
+        tenant,
+        app,
+    } = Fixture::make(database).await;
+    let admin = app.platform_admin().await;
+    let releases = objects.fill(&format!("/api/v1/tenants/{TENANT}/apps/{{package}}/releases"));
+    let targeted = json!({"publish": true, "device_types": ["10013"], "org_scopes": [{"l1Code": "HM"}]});
+    let targeted = with(release_fields(&objects.fill("{identifier}"), 50), targeted);
+    admin.post(&releases, &targeted).await.expect(201);
+    let package = objects.fill("{package}");
+    let check = [
+        ("package_name", package.as_str()),
+        ("version_code", "0"),
+        ("device_id", "PDA001"),
+        ("device_type", "10014"),
+    ];
+    let why = objects.fill(&format!("{tenant}/devices/{{device}}/why"));
+    let preview = objects.fill(&format!("{tenant}/apps/{{package}}/releases/new/preview"));
+    let mut new: Vec<_> = NEW_RELEASE
+        .iter()
+        .map(|(name, value)| (*name, objects.fill(value)))
+        .collect();
+    new.push(("device_types", "10013".to_owned()));
+    let new: Vec<_> = new.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let english = "the release is for type 10013; the device has type 10014";
+    let chinese = "该版本面向类型 10013 的设备；此设备的类型为 10014";
+    let of_preview = [
+        "the release is for type 10013; the device",
+        "该版本面向类型 10013 的设备；此设备",
+    ];
+    for (language, shown, hidden) in [("en", 0, 1), ("zh", 1, 0)] {
+        browser.headers = vec![("accept-language".to_owned(), language.to_owned())];
+        for path in [&why, &format!("{tenant}/explain")] {
+            let page = browser.post(path, &check).await;
+            let step = ["<td>3. Device type <code>", "<td>3. 设备类型 <code>"][shown];
+            let steps = [
+                "<li>State of the release · Time window</li>",
+                "<li>版本状态 · 提供时间</li>",
+            ][shown];
+            assert_has(&page, &[[english, chinese][shown], step, steps]);
+            assert!(!page.text.contains([english, chinese][hidden]), "{}", page.text);
+        }
+        let page = browser.post(&preview, &new).await;
+        assert_has(&page, &[of_preview[shown]]);
+        assert!(!page.text.contains(of_preview[hidden]), "{}", page.text);
     }
 }
 
@@ -483,6 +565,7 @@ on_both_databases!(
     a_directory_is_replaced_by_a_table_with_its_columns_only,
     an_import_of_devices_skips_its_header_and_answers_with_numbers,
     explain_takes_old_package_names_and_names_unknown_ones,
+    why_is_told_in_the_language_of_the_page,
     a_wrong_filter_of_devices_is_named_and_kept,
     messages_have_the_words_of_the_page,
     nodes_that_the_directory_lacks_are_a_warning,

@@ -12,6 +12,7 @@ mod new_release;
 mod objects;
 mod pages;
 mod roles;
+mod search;
 mod sessions;
 mod stale_forms;
 mod uploads;

@@ -494,12 +494,13 @@ const ROWS: &[Row] = &[
     (
         "post /tenants/{tenant_id}/settings",
         "/tenants/{tenant}/settings",
-        &[
-            ("name", "Renamed"),
-            ("enabled", "true"),
-            ("offers_enabled", "true"),
-            ("enrolment", "key"),
-        ],
+        &[("name", "Renamed"), ("enrolment", "key")],
+        Platform,
+    ),
+    (
+        "post /tenants/{tenant_id}/settings/switches",
+        "/tenants/{tenant}/settings/switches",
+        &[("enabled", "true"), ("offers_enabled", "true")],
         Platform,
     ),
     (

@@ -17,7 +17,8 @@ struct Settings {
     api: String,
 }
 
-const ENTERED: [(&str, &str); 3] = [("name", "Mine"), ("enabled", "true"), ("enrolment", "key")];
+/// Fields as a form that was opened before the change of the enrolment has them, with another name.
+const ENTERED: [(&str, &str); 2] = [("name", "Mine"), ("enrolment", "key")];
 
 impl Settings {
     async fn open(database: TestDatabase) -> Self {
@@ -52,6 +53,10 @@ impl Settings {
     }
 }
 
+fn is_selected(page: &Page, value: &str) -> bool {
+    page.text.contains(&format!("<option value=\"{value}\" selected"))
+}
+
 fn is_ticked(page: &Page, name: &str) -> bool {
     let (_, rest) = page
         .text
@@ -63,25 +68,24 @@ fn is_ticked(page: &Page, name: &str) -> bool {
 async fn an_untouched_field_takes_the_value_that_was_stored_meanwhile(database: TestDatabase) {
     let mut settings = Settings::open(database).await;
     let opened = settings.browser.get(&settings.path.clone()).await;
-    assert!(is_ticked(&opened, "offers_enabled"));
-    settings.store(json!({"offers_enabled": false})).await;
-    let mut entered = ENTERED.to_vec();
-    entered.push(("offers_enabled", "true"));
-    let page = settings.send(&opened, &entered).await;
+    assert!(is_selected(&opened, "key"));
+    settings.store(json!({"enrolment": "code"})).await;
+    let page = settings.send(&opened, &ENTERED).await;
     assert_eq!(page.status, 412, "{}", page.text);
     assert_has(
         &page,
         &["Somebody saved this after you opened it.", "value=\"Mine\""],
     );
-    assert!(!is_ticked(&page, "offers_enabled"), "{}", page.text);
+    assert!(is_selected(&page, "code"), "{}", page.text);
     assert!(!page.text.contains("Stored meanwhile:"), "{}", page.text);
     // A browser sends what the page shows.
-    let saved = settings.send(&page, &ENTERED).await;
+    let shown = [("name", "Mine"), ("enrolment", "code")];
+    let saved = settings.send(&page, &shown).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
     let stored = settings.stored().await;
     assert_eq!(
-        (&stored["name"], &stored["offers_enabled"]),
-        (&json!("Mine"), &json!(false))
+        (&stored["name"], &stored["enrolment"]),
+        (&json!("Mine"), &json!("code"))
     );
 }
 
@@ -89,31 +93,67 @@ async fn a_field_that_both_changed_is_marked(database: TestDatabase) {
     let mut settings = Settings::open(database).await;
     let opened = settings.browser.get(&settings.path.clone()).await;
     settings
-        .store(json!({"name": "Theirs", "offers_enabled": false}))
+        .store(json!({"name": "Theirs", "enrolment": "code"}))
         .await;
-    let mut entered = ENTERED.to_vec();
-    entered.push(("offers_enabled", "true"));
-    let page = settings.send(&opened, &entered).await;
+    let page = settings.send(&opened, &ENTERED).await;
     assert_eq!(page.status, 412, "{}", page.text);
     assert_has(&page, &["value=\"Mine\"", "<span class=\"value\">Theirs</span>"]);
     assert_eq!(page.text.matches("Stored meanwhile:").count(), 1, "{}", page.text);
-    assert!(!is_ticked(&page, "offers_enabled"), "{}", page.text);
+    assert!(is_selected(&page, "code"), "{}", page.text);
 }
 
 async fn a_mistake_does_not_make_a_late_form_current(database: TestDatabase) {
     let mut settings = Settings::open(database).await;
     let opened = settings.browser.get(&settings.path.clone()).await;
-    settings.store(json!({"offers_enabled": false})).await;
-    let mut entered = ENTERED.to_vec();
-    entered.push(("offers_enabled", "true"));
-    let mut wrong = entered.clone();
+    settings.store(json!({"enrolment": "code"})).await;
+    let mut wrong = ENTERED.to_vec();
     wrong.push(("push_url_schemes", "not a scheme"));
     let page = settings.send(&opened, &wrong).await;
     assert_eq!(page.status, 400, "{}", page.text);
-    let page = settings.send(&page, &entered).await;
+    let page = settings.send(&page, &ENTERED).await;
     assert_eq!(page.status, 412, "{}", page.text);
-    assert!(!is_ticked(&page, "offers_enabled"), "{}", page.text);
-    assert_eq!(settings.stored().await["offers_enabled"], false);
+    assert!(is_selected(&page, "code"), "{}", page.text);
+    assert_eq!(settings.stored().await["enrolment"], "code");
+}
+
+async fn the_off_switches_have_a_form_of_their_own(database: TestDatabase) {
+    let mut settings = Settings::open(database).await;
+    let opened = settings.browser.get(&settings.path.clone()).await;
+    let (_, disclosure) = opened
+        .text
+        .split_once("<details class=\"disclosure danger\">")
+        .unwrap();
+    let (disclosure, _) = disclosure.split_once("</details>").unwrap();
+    for part in [
+        "id=\"switches\"",
+        "name=\"enabled\"",
+        "name=\"offers_enabled\"",
+        "Takes effect on every node",
+    ] {
+        assert!(disclosure.contains(part), "{part}: {disclosure}");
+    }
+    // A browser leaves out boxes that are not ticked. The other settings have none.
+    let saved = settings.send(&opened, &ENTERED).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    let stored = settings.stored().await;
+    let switches = |stored: &Value| [stored["enabled"].clone(), stored["offers_enabled"].clone()];
+    assert_eq!(switches(&stored), [json!(true), json!(true)]);
+    // A change of the other settings meanwhile is named, and switches nothing.
+    let path = format!("{}/switches", settings.path);
+    let late = opened.hidden("switches", "etag").unwrap().replace("&#34;", "\"");
+    let fields = [("enabled", "true"), ("etag", late.as_str())];
+    let page = settings.browser.post(&path, &fields).await;
+    assert_eq!(page.status, 412, "{}", page.text);
+    assert_eq!(switches(&settings.stored().await), [json!(true), json!(true)]);
+    let etag = page.hidden("switches", "etag").unwrap().replace("&#34;", "\"");
+    let fields = [("enabled", "true"), ("etag", etag.as_str())];
+    let page = settings.browser.post(&path, &fields).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    let stored = settings.stored().await;
+    assert_eq!(switches(&stored), [json!(true), json!(false)]);
+    assert_eq!(stored["name"], "Mine");
+    let page = settings.browser.get(&settings.path.clone()).await;
+    assert!(is_ticked(&page, "enabled") && !is_ticked(&page, "offers_enabled"));
 }
 
 async fn an_action_that_the_release_no_longer_has_is_answered_at_the_top(database: TestDatabase) {
@@ -195,6 +235,7 @@ on_both_databases!(
     an_untouched_field_takes_the_value_that_was_stored_meanwhile,
     a_field_that_both_changed_is_marked,
     a_mistake_does_not_make_a_late_form_current,
+    the_off_switches_have_a_form_of_their_own,
     an_action_that_the_release_no_longer_has_is_answered_at_the_top,
     a_form_that_is_used_twice_has_a_message_for_people,
 );

@@ -47,9 +47,26 @@ impl Language {
     }
 }
 
+/// Replaces each `{}` of a text by the next value.
+pub fn filled(text: &str, values: &[&str]) -> String {
+    let mut pieces = text.split("{}");
+    let mut result = pieces.next().unwrap_or_default().to_owned();
+    for (piece, value) in pieces.zip(values) {
+        result.push_str(value);
+        result.push_str(piece);
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_take_their_places() {
+        assert_eq!(filled("{} nodes, {} new.", &["6", "{}"]), "6 nodes, {} new.");
+        assert_eq!(filled("Saved.", &[]), "Saved.");
+    }
 
     #[test]
     fn the_preferred_language_has_the_highest_weight() {

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::attribute::{AttributeRule, RuleOp};
 use super::field::excerpt;
-use super::language::Language;
+use super::language::{Language, filled};
 use super::org::{Level, OrgScope};
 use super::release_content::ReleaseContent;
 use super::rollout::{RolloutUnit, Share};
@@ -196,17 +196,6 @@ const CHINESE: Words = Words {
     until: "至 {} 止",
     between: "{} 至 {}",
 };
-
-/// Replaces each `{}` of a text by the next value.
-fn filled(text: &str, values: &[&str]) -> String {
-    let mut pieces = text.split("{}");
-    let mut result = pieces.next().unwrap_or_default().to_owned();
-    for (piece, value) in pieces.zip(values) {
-        result.push_str(value);
-        result.push_str(piece);
-    }
-    result
-}
 
 /// Names the first items of a list and counts the rest.
 fn list<T>(words: &Words, items: &[T], name: impl Fn(&T) -> String) -> String {

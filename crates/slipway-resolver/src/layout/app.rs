@@ -171,6 +171,15 @@ impl PublishedApp {
         })
     }
 
+    /// Returns the identifiers that begin with a text, of all resources except the app itself, in bytewise order. Reads no
+    /// others.
+    pub fn part_identifiers_with(&self, beginning: &str) -> impl Iterator<Item = &str> {
+        let start = Position::new(false, beginning);
+        let parts = self.parts.iter().skip(self.parts.index_of(start));
+        let identifiers = parts.flat_map(move |part| part.identifiers_from(start));
+        identifiers.take_while(move |identifier| identifier.starts_with(beginning))
+    }
+
     /// Returns the number of releases from which checks can be answered.
     pub fn release_count(&self) -> usize {
         self.parts.iter().map(AppPart::release_count).sum()

@@ -128,8 +128,20 @@ impl AppPart {
 
     /// Returns the position of the first resource in the order of an answer; `None` without resources.
     pub(super) fn first_position(&self) -> Option<Position<'_>> {
-        let first = self.resources.first()?;
-        Some(Position::new(first.is_app, self.identifier_of(first)))
+        Some(self.position_of(self.resources.first()?))
+    }
+
+    fn position_of(&self, resource: &PublishedResource) -> Position<'_> {
+        Position::new(resource.is_app, self.identifier_of(resource))
+    }
+
+    /// Returns the identifiers of the resources from this position on.
+    pub(super) fn identifiers_from(&self, start: Position<'_>) -> impl Iterator<Item = &str> {
+        let first = self
+            .resources
+            .partition_point(|resource| self.position_of(resource) < start);
+        let rest = self.resources[first..].iter();
+        rest.map(|resource| self.identifier_of(resource))
     }
 
     /// Prefetches all data that a decision reads.

@@ -58,9 +58,13 @@ pub fn summarize(app: &PublishedApp, limit: usize, language: Language) -> Vec<Re
 }
 
 /// Returns one of the conditions of a release in words; an empty text if it does not have it.
-pub(super) fn condition_in_words(candidate: Candidate<'_>, condition: Condition) -> String {
+pub(super) fn condition_in_words(
+    candidate: Candidate<'_>,
+    condition: Condition,
+    language: Language,
+) -> String {
     let targeting = targeting_of(candidate.targets);
-    let words = audience(candidate, &targeting).condition_in_words(condition, Language::English);
+    let words = audience(candidate, &targeting).condition_in_words(condition, language);
     words.unwrap_or_default()
 }
 

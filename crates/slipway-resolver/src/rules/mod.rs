@@ -2,6 +2,8 @@
 
 mod audience;
 mod decide;
+mod detail;
+mod detail_words;
 mod gates;
 mod offer;
 mod rule;
@@ -11,5 +13,5 @@ mod verdict;
 pub use audience::{ReleaseSummary, ResourceSummary, summarize};
 pub use decide::decide;
 pub use offer::Offer;
-pub use rule::Rule;
+pub use rule::{Criterion, Rule};
 pub use verdict::{ExplainedRelease, ExplainedResource, Verdict, explain, explain_selected};

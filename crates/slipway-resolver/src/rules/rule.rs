@@ -65,3 +65,99 @@ rules! {
     /// Step 7: the release is installed, and was recalled with removal.
     Removal => "removal",
 }
+
+/// Fact about a release that a step of the decision examines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Criterion {
+    Switches,
+    State,
+    Window,
+    HostVersion,
+    DeviceType,
+    MinSdk,
+    Org,
+    Attributes,
+    Rollout,
+    Pin,
+    File,
+    Newest,
+    Floor,
+    Installed,
+}
+
+impl Criterion {
+    pub const ALL: [Self; 14] = [
+        Self::Switches,
+        Self::State,
+        Self::Window,
+        Self::HostVersion,
+        Self::DeviceType,
+        Self::MinSdk,
+        Self::Org,
+        Self::Attributes,
+        Self::Rollout,
+        Self::Pin,
+        Self::File,
+        Self::Newest,
+        Self::Floor,
+        Self::Installed,
+    ];
+
+    /// Returns the number of the step that examines it.
+    pub const fn step(self) -> usize {
+        match self {
+            Self::Switches => 1,
+            Self::State | Self::Window => 2,
+            Self::HostVersion
+            | Self::DeviceType
+            | Self::MinSdk
+            | Self::Org
+            | Self::Attributes
+            | Self::Rollout => 3,
+            Self::Pin | Self::File => 4,
+            Self::Newest => 5,
+            Self::Floor => 6,
+            Self::Installed => 7,
+        }
+    }
+}
+
+impl Rule {
+    /// Returns the criterion that determined the verdict.
+    pub const fn criterion(self) -> Criterion {
+        match self {
+            Self::TenantOff | Self::AppOff | Self::ResourceOff => Criterion::Switches,
+            Self::State => Criterion::State,
+            Self::StartsAt | Self::EndsAt => Criterion::Window,
+            Self::HostVersion => Criterion::HostVersion,
+            Self::DeviceType => Criterion::DeviceType,
+            Self::MinSdk => Criterion::MinSdk,
+            Self::Org => Criterion::Org,
+            Self::Attributes => Criterion::Attributes,
+            Self::Rollout | Self::Stale => Criterion::Rollout,
+            Self::Pin => Criterion::Pin,
+            Self::FileUnavailable => Criterion::File,
+            Self::NewerPasses => Criterion::Newest,
+            Self::Floor => Criterion::Floor,
+            Self::Newer
+            | Self::Installed
+            | Self::Repair
+            | Self::InstalledIsNewer
+            | Self::Rollback
+            | Self::Removal => Criterion::Installed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn criteria_have_the_order_of_the_rules_and_of_the_steps() {
+        let mut criteria: Vec<_> = Rule::ALL.iter().map(|rule| rule.criterion()).collect();
+        criteria.dedup();
+        assert_eq!(criteria, Criterion::ALL);
+        assert!(criteria.is_sorted_by_key(|criterion| criterion.step()));
+    }
+}

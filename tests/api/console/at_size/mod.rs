@@ -26,7 +26,7 @@ const REQUESTS: usize = 15;
 const MEDIAN: Duration = Duration::from_millis(100);
 
 /// Lists with each of their filters, and pages of other objects than [`Objects`]. `{tenant}` is the path of the tenant.
-const FILTERED: [&str; 44] = [
+const FILTERED: [&str; 48] = [
     "{tenant}/apps/com.example.a00007",
     "{tenant}/apps/com.example.a00007/resources/com.example.a00007",
     "{tenant}/apps/{package}/resources/{package}.r00007",
@@ -35,6 +35,10 @@ const FILTERED: [&str; 44] = [
     "{tenant}/search?q=ff",
     "{tenant}/search?q=trace-00007",
     "{tenant}/search?q={push}",
+    "{tenant}/search?q={package}.r0",
+    "{tenant}/search?q=HM/R7/S7",
+    "{tenant}/search?q=S7",
+    "{tenant}/search?q={artifact}",
     "{tenant}/devices?id=ff",
     "{tenant}/devices?org=HM",
     "{tenant}/devices?org=HM/R7",

@@ -1,0 +1,160 @@
+//! Search from every page: what it finds, and for whom.
+
+use reqwest::Method;
+use serde_json::json;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::wait::until;
+
+use super::browser::{Browser, Page};
+use super::new_release::assert_has;
+use crate::api::harness::{
+    ADMIN, Answer, CHUKU, DEADLINE, PACKAGE, PASSWORD, TENANT, TestApp, in_tenant, push_fields, sha256,
+};
+use crate::api::operations::make_person;
+
+/// Content of the file of the tenant.
+const CONTENT: &[u8] = b"a file";
+const STORE: &str = "/devices?org=HM%2FHM-SH%2F8007";
+
+struct Fixture {
+    app: TestApp,
+    viewer: Browser,
+    push: String,
+}
+
+impl Fixture {
+    async fn start(database: TestDatabase) -> Self {
+        let app = TestApp::start(database).await;
+        let merchant = app.merchant().await;
+        let admin = &merchant.admin;
+        merchant.published(CHUKU, 1).await;
+        merchant.know(&["PDA001"]).await;
+        let nodes = json!({"nodes": [
+            {"path": ["HM"], "name": "Hema"},
+            {"path": ["HM", "HM-SH"], "name": "Shanghai"},
+            {"path": ["HM", "HM-SH", "8007"], "name": "Xujiahui <1>"},
+            {"path": ["HM", "HM-SH", "18007"]},
+            {"path": ["HM", "HM-SH", "80070"]},
+        ]});
+        admin.put(&in_tenant("/org-directory"), &nodes).await.expect(200);
+        let request = admin.request(Method::POST, &in_tenant("/artifacts"));
+        let stored = request.body(CONTENT).send().await.unwrap();
+        Answer::read(stored).await.expect(201);
+        let mut push = push_fields(&["PDA001"]);
+        push["trace_id"] = json!("trace-7");
+        let push = admin.post(&in_tenant("/pushes"), &push).await.expect(201);
+        make_person(admin, TENANT, "viewer", "viewer").await;
+        Self {
+            viewer: Browser::signed_in(&app, "viewer", PASSWORD).await,
+            push: push["id"].as_str().unwrap().to_owned(),
+            app,
+        }
+    }
+
+    async fn search(&mut self, text: &str) -> Page {
+        search(&mut self.viewer, TENANT, text).await
+    }
+}
+
+async fn search(browser: &mut Browser, tenant: i64, text: &str) -> Page {
+    let query: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let path = format!("/console/tenants/{tenant}/search?q={query}");
+    browser.get(&path).await
+}
+
+async fn a_single_result_of_each_kind_is_opened(database: TestDatabase) {
+    let mut fixture = Fixture::start(database).await;
+    // The memory of the node follows the database.
+    let viewer = fixture.viewer.clone();
+    let is_loaded = async || search(&mut viewer.clone(), TENANT, CHUKU).await.status == 303;
+    until("the resource is in memory", DEADLINE, is_loaded).await;
+    let digest = sha256(CONTENT);
+    let push = fixture.push.clone();
+    let (app, file) = (format!("/apps/{PACKAGE}"), format!("/artifacts/{digest}"));
+    let (resource, pushed) = (format!("{app}/resources/{CHUKU}"), format!("/pushes/{push}"));
+    for (text, target) in [
+        ("com.hema", app.as_str()),
+        (PACKAGE, &app),
+        (CHUKU, &resource),
+        (" com.hema.wms.ch ", &resource),
+        ("8007", STORE),
+        ("HM-SH/8007", STORE),
+        ("HM/HM-SH/8007", STORE),
+        ("xujia", STORE),
+        (&digest, &file),
+        (&digest.to_uppercase(), &file),
+        ("PDA", "/devices/PDA001"),
+        ("trace-7", &pushed),
+        (&push, &pushed),
+    ] {
+        let page = fixture.search(text).await;
+        let expected = format!("/console/tenants/{TENANT}{target}");
+        assert_eq!(
+            (page.status, page.location()),
+            (303, expected.as_str()),
+            "{text}: {}",
+            page.text
+        );
+    }
+    let store = format!("/console/tenants/{TENANT}{STORE}");
+    assert_eq!(fixture.viewer.get(&store).await.status, 200);
+}
+
+async fn several_results_are_listed_and_case_matters_for_names(database: TestDatabase) {
+    let mut fixture = Fixture::start(database).await;
+    let page = fixture.search("800").await;
+    assert_eq!(page.status, 200);
+    assert_has(
+        &page,
+        &[
+            "HM/HM-SH/8007 (Xujiahui &#60;1&#62;)</a>",
+            ">HM/HM-SH/18007</a>",
+            ">HM/HM-SH/80070</a>",
+        ],
+    );
+    for absent in [
+        "COM.HEMA",
+        "Com.hema.wms.ch",
+        "pda",
+        "Trace-7",
+        "ffffffff",
+        &sha256(b"another file"),
+    ] {
+        let page = fixture.search(absent).await;
+        assert_has(&page, &["Nothing found"]);
+    }
+}
+
+async fn nothing_of_another_tenant_is_found(database: TestDatabase) {
+    let fixture = Fixture::start(database).await;
+    let other = TENANT + 1;
+    let stranger = fixture.app.tenant_admin(other).await;
+    make_person(&stranger, other, "stranger", "admin").await;
+    let mut browser = Browser::signed_in(&fixture.app, "stranger", PASSWORD).await;
+    let digest = sha256(CONTENT);
+    let texts = [
+        PACKAGE,
+        CHUKU,
+        "8007",
+        "HM/HM-SH/8007",
+        &digest,
+        "PDA001",
+        "trace-7",
+        &fixture.push,
+    ];
+    for text in texts {
+        let page = search(&mut browser, other, text).await;
+        assert_has(&page, &["Nothing found"]);
+        assert_eq!(search(&mut browser, TENANT, text).await.status, 404, "{text}");
+    }
+    // The platform's administrator finds it.
+    let mut admin = Browser::signed_in(&fixture.app, ADMIN, PASSWORD).await;
+    assert_eq!(search(&mut admin, TENANT, &digest).await.status, 303);
+}
+
+on_both_databases!(
+    a_single_result_of_each_kind_is_opened,
+    several_results_are_listed_and_case_matters_for_names,
+    nothing_of_another_tenant_is_found,
+);
