@@ -21,6 +21,7 @@ mod form_view;
 mod format;
 mod fragment;
 mod input;
+mod live;
 mod memory_view;
 mod missing_form;
 mod notices;

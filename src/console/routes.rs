@@ -24,6 +24,7 @@ macro_rules! routes {
 
 routes! {
     get "" => pages::overview::show;
+    get "/events" => pages::streams::of_platform_alarms;
     get "/assets/{digest}/{file}" => assets::send_asset;
     get "/sign-in" => pages::sign_in::show;
     post "/sign-in" => pages::sign_in::sign_in;
@@ -44,6 +45,7 @@ routes! {
     get "/audit.jsonl" => pages::audit_export::platform_json_lines;
     post "/tenants" => pages::tenants::create_tenant;
     get "/tenants/{tenant_id}" => pages::overview::of_tenant;
+    get "/tenants/{tenant_id}/events" => pages::streams::of_tenant_alarms;
     get "/tenants/{tenant_id}/apps" => pages::apps::list;
     post "/tenants/{tenant_id}/apps" => pages::apps::create_app;
     get "/tenants/{tenant_id}/apps/{package_name}" => pages::app::show;
@@ -87,7 +89,7 @@ routes! {
     get "/tenants/{tenant_id}/pushes" => pages::pushes::list;
     post "/tenants/{tenant_id}/pushes" => pages::pushes::send;
     get "/tenants/{tenant_id}/pushes/{push_id}" => pages::pushes::show;
-    get "/tenants/{tenant_id}/pushes/{push_id}/events" => pages::push_stream::follow;
+    get "/tenants/{tenant_id}/pushes/{push_id}/events" => pages::streams::of_push;
     post "/tenants/{tenant_id}/pushes/{push_id}/withdraw" => pages::pushes::withdraw;
     get "/tenants/{tenant_id}/pins" => pages::pins::list;
     post "/tenants/{tenant_id}/pins" => pages::pins::put;

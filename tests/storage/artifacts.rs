@@ -74,7 +74,7 @@ async fn an_artifact_is_read_as_it_was_written(database: TestDatabase) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((by_key.scope, by_key.artifact), (scope(1), found));
+    assert_eq!((by_key.owned.scope, by_key.owned.artifact), (scope(1), found));
     assert_eq!(artifacts::count_damaged(db).await.unwrap(), 1);
 }
 

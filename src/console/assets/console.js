@@ -45,20 +45,37 @@
     addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
   };
 
-  // A fragment is loaded again when the server says that it has changed.
+  // Loads a fragment again. Returns true if its page answered, and false while it is away.
+  const reload = async (fragment, end) => {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (!response || response.status >= 500) return false;
+    if (!response.ok || response.redirected) { end(); return true; } // the session has ended
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById(fragment.id);
+    if (!fresh) return true;
+    fragment.dataset.events = fresh.dataset.events;
+    fragment.replaceChildren(...fresh.childNodes);
+    localTimes(fragment);
+    return true;
+  };
+
+  // A fragment is loaded again when the server says that it has changed. Browsers open an ended stream again, but not
+  // after an error page, as a proxy sends during a deploy.
   const liveFragments = () => {
     for (const fragment of $$("[data-events]")) {
-      const source = new EventSource(fragment.dataset.events);
-      source.addEventListener("changed", async () => {
-        const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-        if (!response.ok || response.redirected) { source.close(); return; }
-        const page = new DOMParser().parseFromString(await response.text(), "text/html");
-        const fresh = page.getElementById(fragment.id);
-        if (!fresh) return;
-        fragment.replaceChildren(...fresh.childNodes);
-        localTimes(fragment);
-      });
-      addEventListener("pagehide", () => source.close());
+      let source, isOver = false;
+      const end = () => { isOver = true; source.close(); };
+      const open = () => {
+        if (isOver) return;
+        source = new EventSource(fragment.dataset.events);
+        source.addEventListener("changed", () => reload(fragment, end));
+        source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) openLater(); });
+      };
+      const openLater = () => setTimeout(async () => {
+        if (await reload(fragment, end)) open(); else openLater();
+      }, 5000);
+      open();
+      addEventListener("pagehide", end);
     }
   };
 

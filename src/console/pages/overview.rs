@@ -6,8 +6,9 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::tenants::platform;
-use crate::console::alarms::{Alarm, node_alarms, tenant_data_alarms};
+use crate::console::alarms::{self, Alarm, digest_of};
 use crate::console::format::{count, segment};
+use crate::console::live::stream_url;
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
@@ -19,7 +20,6 @@ use slipway_domain::access::Action;
 use slipway_domain::catalog::audit::AuditFilter;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release::ReleaseFilter;
-use slipway_domain::catalog::tenant::Tenant;
 
 /// Number of apps and of changes on a tenant's overview.
 const SHOWN: u64 = 10;
@@ -37,6 +37,8 @@ pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageE
 struct OverviewPage<'a> {
     s: &'a Shell,
     base: String,
+    /// Address of the stream of the alarms.
+    events: String,
     alarms: Vec<Alarm>,
     apps: Vec<AppRow>,
     has_more: bool,
@@ -57,14 +59,13 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
     let TenantPath { tenant_id } = visit.path()?;
     let (ctx, caller) = (&visit.ctx, visit.caller(false));
     // The API shows a tenant to the platform's administrators only.
-    let tenant = if visit.may(Action::ManageTenants) {
-        Some(tenants::get(ctx, &caller, tenant_id).await?.value)
+    let title = if visit.may(Action::ManageTenants) {
+        let tenant = tenants::get(ctx, &caller, tenant_id).await?;
+        tenant.value.name.to_string()
     } else {
-        None
+        visit.texts().overview.to_owned()
     };
-    let name = tenant.as_ref().map(|tenant| tenant.name.to_string());
-    let shell = Shell::of(&visit, name.unwrap_or_else(|| visit.texts().overview.to_owned()));
-    let t = shell.t;
+    let shell = Shell::of(&visit, title);
     let base = format!("/console/tenants/{tenant_id}");
     let first = PageRequest {
         limit: SHOWN,
@@ -103,10 +104,9 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
     } else {
         None
     };
-    let mut alarms = tenant.map_or_else(Vec::new, |tenant| tenant_alarms(&tenant, &shell));
-    alarms.extend(tenant_data_alarms(&visit, tenant_id).await?);
-    alarms.extend(node_alarms(ctx, t));
+    let alarms = alarms::of_tenant(&visit, tenant_id).await?;
     let page = OverviewPage {
+        events: stream_url(&base, &digest_of(&alarms)),
         alarms,
         apps: rows,
         has_more: found.next.is_some(),
@@ -117,13 +117,4 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         s: &shell,
     };
     html(StatusCode::OK, &page)
-}
-
-fn tenant_alarms(tenant: &Tenant, shell: &Shell) -> Vec<Alarm> {
-    let alarms = [
-        (!tenant.enabled, shell.t.tenant_is_disabled),
-        (!tenant.offers_enabled, shell.t.offers_are_off),
-    ];
-    let given = alarms.into_iter().filter(|(is_given, _)| *is_given);
-    given.map(|(_, text)| text.into()).collect()
 }

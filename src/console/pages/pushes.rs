@@ -11,6 +11,7 @@ use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
+use crate::console::live::stream_url;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -26,8 +27,6 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
-/// Query parameter of a stream: entity tag of the state that its page shows.
-pub(super) const SHOWN: &str = "shown";
 /// Number of devices on the page of a push.
 const TARGETS: usize = 50;
 
@@ -272,19 +271,12 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .map(|target| TargetRow::of(&shell, tenant_id, target))
             .collect(),
         next: (next < found.targets.len()).then(|| format!("{base}?from={next}")),
-        events: format!("{base}/events?{}", shown_state(&found)),
+        events: stream_url(&base, &found.etag()),
         form: (is_queued && visit.may(Action::Push)).then(withdraw),
         push: &found,
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
-}
-
-/// Writes the state that a page shows into the query of its stream.
-fn shown_state(found: &PushWithTargets) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair(SHOWN, &found.etag());
-    query.finish()
 }
 
 fn states_of(targets: &[TargetRecord]) -> BTreeMap<TargetState, u64> {

@@ -4,12 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::alarms::{Alarm, installation_alarms, node_alarms};
+use crate::console::alarms::{self, Alarm, digest_of};
 use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{FormView, Values};
 use crate::console::format::Moment;
+use crate::console::live::stream_url;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -97,6 +98,8 @@ impl TenantRow {
 #[template(path = "platform.html")]
 struct PlatformPage<'a> {
     s: &'a Shell,
+    /// Address of the stream of the alarms.
+    events: String,
     alarms: Vec<Alarm>,
     tenants: Vec<TenantRow>,
     next: Option<String>,
@@ -107,9 +110,9 @@ pub(super) async fn platform(visit: &Visit, attempt: Option<&Attempt>) -> Result
     let found = tenants::list(&visit.ctx, &visit.caller(false), &visit.page()?).await?;
     let shell = Shell::of(visit, visit.texts().tenants);
     let t = shell.t;
-    let mut alarms = installation_alarms(&visit.ctx, t);
-    alarms.extend(node_alarms(&visit.ctx, t));
+    let alarms = alarms::of_platform(visit)?;
     let page = PlatformPage {
+        events: stream_url("/console", &digest_of(&alarms)),
         alarms,
         tenants: found
             .items

@@ -11,7 +11,7 @@ use slipway_domain::catalog::text::Sha256;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-use super::browser::Browser;
+use super::browser::{Browser, stream_of, until_changed};
 use crate::api::harness::{
     ADMIN, NOW, PACKAGE, PASSWORD, TENANT, TestApp, apk, app_fields, in_app, in_tenant, plant_artifact,
 };
@@ -49,8 +49,18 @@ async fn damaged_files_raise_an_alarm(database: TestDatabase) {
     let tenant = format!("/console/tenants/{TENANT}");
     let page = browser.get(&tenant).await;
     assert!(!page.text.contains("Damaged files"), "{}", page.text);
+    let mut streams = Vec::new();
+    for path in [&tenant, "/console"] {
+        let page = browser.get(path).await;
+        let address = stream_of(&page);
+        assert!(address.starts_with(path), "{address}");
+        streams.push(browser.open(&address).await);
+    }
 
     damage(&app, &digest).await;
+    for stream in &mut streams {
+        until_changed(stream).await;
+    }
     let page = browser.get(&tenant).await;
     let list = format!("{tenant}/artifacts?damaged=true");
     assert!(page.text.contains(DAMAGED), "{}", page.text);

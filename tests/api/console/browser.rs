@@ -217,3 +217,19 @@ impl Browser {
         }
     }
 }
+
+/// Returns the address of the stream of a page's live fragment.
+pub(super) fn stream_of(page: &Page) -> String {
+    let (_, rest) = page.text.split_once("data-events=\"").expect("the page is live");
+    let (address, _) = rest.split_once('"').unwrap();
+    address.to_owned()
+}
+
+/// Reads a stream up to the event of a change.
+pub(super) async fn until_changed(stream: &mut reqwest::Response) {
+    let mut events = String::new();
+    while !events.contains("event: changed") {
+        let piece = stream.chunk().await.unwrap().expect("the stream is open");
+        events.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-use super::browser::Browser;
+use super::browser::{Browser, stream_of, until_changed};
 use super::new_release::assert_has;
 use super::objects::Objects;
 use super::roles::NEW_RELEASE;
@@ -516,26 +516,16 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
     } = Fixture::make(database).await;
     let path = objects.fill(&format!("{tenant}/pushes/{{push}}"));
     let page = browser.get(&path).await;
-    let (_, events) = page.text.split_once("data-events=\"").unwrap();
-    let (events, _) = events.split_once('"').unwrap();
-    let mut stream = browser.open(events).await;
+    let events = stream_of(&page);
+    let mut stream = browser.open(&events).await;
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     let page = browser.post(&format!("{path}/withdraw"), &[]).await;
     assert_eq!(page.status, 303, "{}", page.text);
     until_changed(&mut stream).await;
     // A browser that reconnects learns of the change that it missed.
-    until_changed(&mut browser.open(events).await).await;
+    until_changed(&mut browser.open(&events).await).await;
     assert_eq!(browser.post("/console/sign-out", &[]).await.status, 303);
     while stream.chunk().await.unwrap().is_some() {}
-}
-
-/// Reads a stream up to the event of a change.
-async fn until_changed(stream: &mut reqwest::Response) {
-    let mut events = String::new();
-    while !events.contains("event: changed") {
-        let piece = stream.chunk().await.unwrap().expect("the stream is open");
-        events.push_str(std::str::from_utf8(&piece).unwrap());
-    }
 }
 
 async fn a_missing_page_is_a_page(database: TestDatabase) {

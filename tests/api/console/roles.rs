@@ -523,8 +523,20 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// The stream of a push page never ends by itself; `forms.rs` reads it.
-const STREAM: &str = "get /tenants/{tenant_id}/pushes/{push_id}/events";
+/// Streams of live pages, which do not end by themselves: route, an example path, the lowest role with permission.
+const STREAMS: &[(&str, &str, Least)] = &[
+    ("get /events", "/events", Platform),
+    (
+        "get /tenants/{tenant_id}/events",
+        "/tenants/{tenant}/events",
+        Viewer,
+    ),
+    (
+        "get /tenants/{tenant_id}/pushes/{push_id}/events",
+        "/tenants/{tenant}/pushes/{push}/events",
+        Viewer,
+    ),
+];
 
 /// Returns the paths of all pages for signed-in people. They contain placeholders for objects.
 pub(super) fn pages() -> impl Iterator<Item = &'static str> {
@@ -542,7 +554,7 @@ fn every_page_and_form_has_a_row() {
         .collect();
     let mut listed: Vec<_> = ROWS.iter().map(|row| row.0.to_owned()).collect();
     listed.extend(PUBLIC.map(str::to_owned));
-    listed.push(STREAM.to_owned());
+    listed.extend(STREAMS.iter().map(|(route, ..)| (*route).to_owned()));
     routes.sort_unstable();
     listed.sort_unstable();
     assert_eq!(listed, routes);
@@ -581,6 +593,31 @@ async fn try_each(mut browser: Browser, objects: &Objects, who: Least) {
             assert!(is_done, "{} {context}", page.status);
         } else {
             assert_eq!(page.status, 403, "{context}");
+        }
+    }
+}
+
+async fn streams_follow_roles_and_tenants(database: TestDatabase) {
+    const OTHER: i64 = 20_000_000;
+    let app = TestApp::start(database).await;
+    let admin = app.tenant_admin(TENANT).await;
+    let objects = Objects::make(&app, &admin, TENANT, 0).await;
+    make_person(&admin, TENANT, "viewer", "viewer").await;
+    let stranger = app.tenant_admin(OTHER).await;
+    make_person(&stranger, OTHER, "stranger", "admin").await;
+    let viewer = Browser::signed_in(&app, "viewer", PASSWORD).await;
+    let stranger = Browser::signed_in(&app, "stranger", PASSWORD).await;
+    let platform = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    for (route, path, least) in STREAMS {
+        let path = format!("/console{}", objects.fill(path));
+        let is_of_tenant = *least == Viewer;
+        for (browser, expected) in [
+            (&platform, 200),
+            (&viewer, if is_of_tenant { 200 } else { 403 }),
+            (&stranger, if is_of_tenant { 404 } else { 403 }),
+        ] {
+            let answer = browser.open(&path).await;
+            assert_eq!(answer.status().as_u16(), expected, "{route}");
         }
     }
 }
@@ -663,6 +700,7 @@ async fn a_browser_without_a_session_is_redirected_to_sign_in(database: TestData
 
 on_both_databases!(
     every_role_sees_what_it_may_and_nothing_else,
+    streams_follow_roles_and_tenants,
     another_tenant_looks_like_one_that_is_not_there,
     a_browser_without_a_session_is_redirected_to_sign_in,
 );

@@ -1,4 +1,4 @@
-//! Stream of a push page: an event for each change of its states.
+//! Streams of live fragments: an event for each change of what a fragment of a page shows.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,21 +9,34 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use futures_util::stream::unfold;
 
-use super::pushes::SHOWN;
-use crate::console::page_error::PageError;
-use crate::console::visit::Visit;
-use crate::http::path::PushPath;
-use crate::services::pushes;
+use super::page_error::PageError;
+use super::visit::Visit;
 use crate::timer;
 
-/// Interval in which a page's stream reads the states of its push.
-const READ_EVERY: Duration = Duration::from_secs(1);
+/// Query parameter with the state that the page shows.
+const SHOWN: &str = "shown";
 /// Lifetime of a stream. The browser opens the next one.
 const STREAM_FOR: Duration = Duration::from_mins(5);
 /// Maximum number of streams of this node. A page without one is complete, but not live.
 const MAX_STREAMS: usize = 200;
 
 static STREAMS: AtomicUsize = AtomicUsize::new(0);
+
+/// What a fragment shows.
+pub(super) trait LiveState: 'static {
+    /// Interval in which the stream reads the state.
+    const READ_EVERY: Duration;
+
+    /// Returns a text without spaces that differs after each change.
+    async fn read(&self, visit: &Visit) -> Result<String, PageError>;
+}
+
+/// Returns the address of the stream of a fragment.
+pub(super) fn stream_url(path: &str, shown: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair(SHOWN, shown);
+    format!("{path}/events?{}", query.finish())
+}
 
 /// Place among the open streams, given back on drop.
 struct StreamPlace;
@@ -43,19 +56,18 @@ impl Drop for StreamPlace {
     }
 }
 
-/// Open stream of a page.
-struct Changes {
+/// Open stream of a fragment.
+struct Changes<S> {
     visit: Visit,
-    path: PushPath,
-    etag: Option<String>,
+    state: S,
+    shown: String,
     until: std::time::Instant,
     _place: StreamPlace,
 }
 
-/// Streams the changes of a push's states. The session is verified at each read, so the stream ends with it.
-pub(in crate::console) async fn follow(visit: Visit) -> Result<HttpResponse, PageError> {
-    let path: PushPath = visit.path()?;
-    let first = pushes::get(&visit.ctx, &visit.caller(false), path.tenant_id, path.push_id).await?;
+/// Streams the changes of a state. The session is verified at each read, so that the stream ends with it.
+pub(super) async fn follow<S: LiveState>(visit: Visit, state: S) -> Result<HttpResponse, PageError> {
+    let first = state.read(&visit).await?;
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
@@ -66,9 +78,9 @@ pub(in crate::console) async fn follow(visit: Visit) -> Result<HttpResponse, Pag
         return Ok(response.body("retry: 30000\n\n"));
     };
     let changes = Changes {
-        path,
+        state,
         // A change between the page and its stream, or while the browser reconnects, is not lost.
-        etag: visit.param(SHOWN).or_else(|| Some(first.etag())),
+        shown: visit.param(SHOWN).unwrap_or(first),
         until: timer::now() + STREAM_FOR,
         visit,
         _place: place,
@@ -81,24 +93,20 @@ pub(in crate::console) async fn follow(visit: Visit) -> Result<HttpResponse, Pag
     Ok(response.force_close().streaming(events))
 }
 
-impl Changes {
+impl<S: LiveState> Changes<S> {
     /// Waits for the next change, or for the moment to say that the stream is alive.
     async fn next(&mut self) -> Option<Bytes> {
         if timer::now() >= self.until || self.visit.ctx.node().is_draining() {
             return None;
         }
-        tokio::time::sleep(READ_EVERY).await;
+        tokio::time::sleep(S::READ_EVERY).await;
         // Whoever has lost the session or the permission gets no further event.
         let visit = Visit::authenticate(self.visit.request.clone()).await.ok()?;
-        let PushPath { tenant_id, push_id } = self.path;
-        let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id)
-            .await
-            .ok()?;
-        let etag = Some(found.etag());
-        if etag == self.etag {
+        let current = self.state.read(&visit).await.ok()?;
+        if current == self.shown {
             return Some(Bytes::from_static(b":\n\n"));
         }
-        self.etag = etag;
+        self.shown = current;
         Some(Bytes::from_static(b"event: changed\ndata:\n\n"))
     }
 }
