@@ -1,7 +1,7 @@
 //! Streams of live fragments: an event for each change of what a fragment of a page shows.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -19,8 +19,11 @@ const SHOWN: &str = "shown";
 const STREAM_FOR: Duration = Duration::from_mins(5);
 /// Maximum number of streams of this node. A page without one is complete, but not live.
 const MAX_STREAMS: usize = 200;
+/// Maximum number of streams of one person, so that nobody takes those of others.
+const MAX_STREAMS_OF_ONE: usize = 10;
 
-static STREAMS: AtomicUsize = AtomicUsize::new(0);
+/// Readers of the open streams, each as often as it has one.
+static READERS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// What a fragment shows.
 pub(super) trait LiveState: 'static {
@@ -39,21 +42,33 @@ pub(super) fn stream_url(path: &str, shown: &str) -> String {
 }
 
 /// Place among the open streams, given back on drop.
-struct StreamPlace;
+struct StreamPlace {
+    reader: String,
+}
 
 impl StreamPlace {
-    fn take() -> Option<Self> {
-        let taken = STREAMS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < MAX_STREAMS).then_some(open + 1)
-        });
-        taken.ok().map(|_| Self)
+    fn take(reader: String) -> Option<Self> {
+        let mut readers = lock_readers();
+        let own = readers.iter().filter(|other| **other == reader).count();
+        if readers.len() >= MAX_STREAMS || own >= MAX_STREAMS_OF_ONE {
+            return None;
+        }
+        readers.push(reader.clone());
+        Some(Self { reader })
     }
 }
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        STREAMS.fetch_sub(1, Ordering::Relaxed);
+        let mut readers = lock_readers();
+        if let Some(index) = readers.iter().position(|reader| *reader == self.reader) {
+            readers.swap_remove(index);
+        }
     }
+}
+
+fn lock_readers() -> MutexGuard<'static, Vec<String>> {
+    READERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Open stream of a fragment.
@@ -74,7 +89,7 @@ pub(super) async fn follow<S: LiveState>(visit: Visit, state: S) -> Result<HttpR
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // Some proxies buffer responses until they are complete.
         .insert_header(("X-Accel-Buffering", "no"));
-    let Some(place) = StreamPlace::take() else {
+    let Some(place) = StreamPlace::take(visit.principal.key()) else {
         return Ok(response.body("retry: 30000\n\n"));
     };
     let changes = Changes {
@@ -116,11 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_stream_takes_and_gives_back_no_place() {
-        let places: Vec<_> = (0..MAX_STREAMS).map_while(|_| StreamPlace::take()).collect();
-        assert!(StreamPlace::take().is_none());
-        assert!(StreamPlace::take().is_none());
-        drop(places);
-        assert_eq!(STREAMS.load(Ordering::Relaxed), 0);
+    fn one_person_leaves_places_to_others() {
+        let take = |reader: usize| StreamPlace::take(format!("user:{reader}"));
+        let own: Vec<_> = (0..MAX_STREAMS).map_while(|_| take(0)).collect();
+        assert_eq!(own.len(), MAX_STREAMS_OF_ONE);
+        let others: Vec<_> = (0..).map_while(|number| take(1 + number)).collect();
+        assert_eq!(own.len() + others.len(), MAX_STREAMS);
+        drop((own, others));
+        assert!(lock_readers().is_empty());
+        assert!(take(0).is_some(), "places are given back");
     }
 }

@@ -45,37 +45,43 @@
     addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
   };
 
-  // Loads a fragment again. Returns true if its page answered, and false while it is away.
-  const reload = async (fragment, end) => {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!response || response.status >= 500) return false;
-    if (!response.ok || response.redirected) { end(); return true; } // the session has ended
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const fresh = page.getElementById(fragment.id);
-    if (!fresh) return true;
-    fragment.dataset.events = fresh.dataset.events;
-    fragment.replaceChildren(...fresh.childNodes);
-    localTimes(fragment);
-    return true;
-  };
-
-  // A fragment is loaded again when the server says that it has changed. Browsers open an ended stream again, but not
-  // after an error page, as a proxy sends during a deploy.
+  // Fragments are loaded again when the server says that they have changed. A page is live while it is visible, because
+  // browsers open few connections to a server. They open an ended stream again, but not after an error page, as a proxy
+  // sends during a deploy.
   const liveFragments = () => {
     for (const fragment of $$("[data-events]")) {
-      let source, isOver = false;
-      const end = () => { isOver = true; source.close(); };
-      const open = () => {
-        if (isOver) return;
-        source = new EventSource(fragment.dataset.events);
-        source.addEventListener("changed", () => reload(fragment, end));
-        source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) openLater(); });
+      let source, timer;
+      const say = (text) => {
+        $(".live", fragment)?.remove();
+        if (text) fragment.append(Object.assign(document.createElement("p"), { className: "live quiet", textContent: text }));
       };
-      const openLater = () => setTimeout(async () => {
-        if (await reload(fragment, end)) open(); else openLater();
-      }, 5000);
+      // The answer to a form has the address of the form.
+      const address = () => {
+        const own = new URL(fragment.dataset.events, location).pathname.replace(/\/events$/, "");
+        return location.pathname.replace(/\/$/, "") === own ? location.href : own;
+      };
+      const reload = async () => {
+        const response = await fetch(address(), { headers: { Accept: "text/html" } }).catch(() => null);
+        if (!response || response.status >= 500 || response.status === 429) { say(body.dataset.away); later(); return; }
+        if (!response.ok || response.redirected) { close(); say(body.dataset.over); return; }
+        const page = new DOMParser().parseFromString(await response.text(), "text/html");
+        const fresh = page.getElementById(fragment.id);
+        if (!fresh) return;
+        fragment.dataset.events = fresh.dataset.events;
+        fragment.replaceChildren(...fresh.childNodes);
+        localTimes(fragment);
+        if (source.readyState === EventSource.CLOSED && !document.hidden) open();
+      };
+      const later = () => { close(); timer = setTimeout(reload, 5000); };
+      const close = () => { clearTimeout(timer); source.close(); };
+      const open = () => {
+        source = new EventSource(fragment.dataset.events);
+        source.addEventListener("changed", reload);
+        source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) later(); });
+      };
       open();
-      addEventListener("pagehide", end);
+      document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else reload(); });
+      addEventListener("pagehide", close);
     }
   };
 

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::tenants::platform;
+use crate::console::adoption::Adoption;
 use crate::console::alarms::{self, Alarm, digest_of};
 use crate::console::format::{count, segment};
 use crate::console::live::stream_url;
@@ -15,11 +16,14 @@ use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
-use crate::services::{apps, list_audit, releases, tenants};
+use crate::services::{adoption, apps, list_audit, releases, tenants};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit::AuditFilter;
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release::ReleaseFilter;
+use slipway_domain::catalog::text::{Identifier, PackageName};
 
 /// Number of apps and of changes on a tenant's overview.
 const SHOWN: u64 = 10;
@@ -53,6 +57,8 @@ struct AppRow {
     package_name: String,
     enabled: bool,
     newest: Option<ReleaseSummary>,
+    /// Adoption of the resource of the newest release.
+    adoption: Option<Adoption>,
 }
 
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -74,24 +80,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
     let found = apps::list(ctx, &caller, tenant_id, &first).await?;
     let mut rows = Vec::new();
     for stored in &found.items {
-        let app = &stored.value;
-        let newest = PageRequest {
-            limit: 1,
-            after: None,
-        };
-        let filter = ReleaseFilter::default();
-        let newest = releases::list(ctx, &caller, tenant_id, &app.package_name, &filter, &newest).await?;
-        let href = format!("{base}/apps/{}", segment(app.package_name.as_str()));
-        rows.push(AppRow {
-            newest: newest
-                .items
-                .first()
-                .map(|release| ReleaseSummary::of(&shell, &href, release)),
-            href,
-            name: app.app_name.to_string(),
-            package_name: app.package_name.to_string(),
-            enabled: app.enabled,
-        });
+        rows.push(read_row(&visit, &shell, tenant_id, &stored.value).await?);
     }
     let changes = if visit.may(Action::ReadAudit) {
         Some(rows_of(
@@ -117,4 +106,35 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         s: &shell,
     };
     html(StatusCode::OK, &page)
+}
+
+async fn read_row(visit: &Visit, shell: &Shell, tenant: TenantId, app: &App) -> Result<AppRow, PageError> {
+    let (ctx, caller, name) = (&visit.ctx, visit.caller(false), &app.package_name);
+    let filter = ReleaseFilter::default();
+    let newest = releases::list(ctx, &caller, tenant, name, &filter, &PageRequest::first(1)).await?;
+    let newest = newest.items.first();
+    let adoption = match newest {
+        Some(release) => adoption_of(visit, tenant, name, &release.value.release.identifier).await?,
+        None => None,
+    };
+    let href = format!("/console/tenants/{tenant}/apps/{}", segment(name.as_str()));
+    Ok(AppRow {
+        newest: newest.map(|release| ReleaseSummary::of(shell, &href, release)),
+        adoption,
+        href,
+        name: app.app_name.to_string(),
+        package_name: name.to_string(),
+        enabled: app.enabled,
+    })
+}
+
+async fn adoption_of(
+    visit: &Visit,
+    tenant: TenantId,
+    app: &PackageName,
+    resource: &Identifier,
+) -> Result<Option<Adoption>, PageError> {
+    let (caller, resources) = (visit.caller(false), [resource.clone()]);
+    let current = adoption::current(&visit.ctx, &caller, tenant, app, &resources).await?;
+    Ok(current.resources.get(resource).and_then(Adoption::of))
 }

@@ -34,6 +34,8 @@ pub(super) static TEXTS: Texts = Texts {
     help_text: "The API does everything that the console does. Its description is at /docs/ on this server, unless operators use a separate address.",
     copy: "Copy",
     copied: "Copied",
+    live_is_away: "Not up to date: the server does not answer. The page tries again.",
+    live_is_over: "No longer up to date. Load the page again.",
     platform: "Platform",
     tenants: "Tenants",
     administrators: "Administrators",

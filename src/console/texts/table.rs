@@ -47,6 +47,8 @@ texts! {
     help_text,
     copy,
     copied,
+    live_is_away,
+    live_is_over,
     platform,
     tenants,
     administrators,

@@ -34,6 +34,8 @@ pub(super) static TEXTS: Texts = Texts {
     help_text: "控制台的所有功能都可以通过 API 完成。API 说明位于本服务器的 /docs/，除非运维使用单独的地址。",
     copy: "复制",
     copied: "已复制",
+    live_is_away: "内容可能不是最新：服务器没有响应，页面会自动重试。",
+    live_is_over: "内容不再更新，请重新加载页面。",
     platform: "平台",
     tenants: "租户",
     administrators: "平台管理员",

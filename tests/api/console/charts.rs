@@ -64,6 +64,10 @@ async fn an_app_has_a_chart_and_a_table_of_its_adoption(database: TestDatabase) 
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+    let overview = browser.get(&format!("/console/tenants/{TENANT}")).await;
+    for part in ["<svg class=\"stack\"", "240: 50.0% · 239: 50.0%"] {
+        assert!(overview.text.contains(part), "{part} is not in {}", overview.text);
+    }
     let resource = format!("{path}/resources/{CHUKU}");
     assert!(text.contains(&format!("href=\"{resource}#days\"")), "{text}");
     let numbers = browser.get(&resource).await;
