@@ -45,35 +45,33 @@
     addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
   };
 
-  // Fragments are loaded again when the server says that they have changed. A page is live while it is visible, because
-  // browsers open few connections to a server. They open an ended stream again, but not after an error page, as a proxy
-  // sends during a deploy.
+  // Fragments are loaded again when the server says that they have changed. Only a visible page is live, because browsers
+  // open few connections to a server. They give up after an error page, as a proxy sends during a deploy.
   const liveFragments = () => {
     for (const fragment of $$("[data-events]")) {
       let source, timer;
       const say = (text) => {
+        const line = document.createElement("p");
+        line.className = "live quiet";
+        line.textContent = text;
         $(".live", fragment)?.remove();
-        if (text) fragment.append(Object.assign(document.createElement("p"), { className: "live quiet", textContent: text }));
+        fragment.append(line);
       };
-      // The answer to a form has the address of the form.
-      const address = () => {
-        const own = new URL(fragment.dataset.events, location).pathname.replace(/\/events$/, "");
-        return location.pathname.replace(/\/$/, "") === own ? location.href : own;
-      };
+      const close = () => { clearTimeout(timer); source.close(); };
+      const later = () => { close(); timer = setTimeout(reload, 5000); };
       const reload = async () => {
-        const response = await fetch(address(), { headers: { Accept: "text/html" } }).catch(() => null);
+        // Not the address of a form that this page answers.
+        const [path] = fragment.dataset.events.split("/events");
+        const response = await fetch(path + location.search).catch(() => null);
         if (!response || response.status >= 500 || response.status === 429) { say(body.dataset.away); later(); return; }
-        if (!response.ok || response.redirected) { close(); say(body.dataset.over); return; }
         const page = new DOMParser().parseFromString(await response.text(), "text/html");
-        const fresh = page.getElementById(fragment.id);
-        if (!fresh) return;
+        const fresh = !response.redirected && page.getElementById(fragment.id);
+        if (!fresh) { close(); say(body.dataset.over); return; }
         fragment.dataset.events = fresh.dataset.events;
         fragment.replaceChildren(...fresh.childNodes);
         localTimes(fragment);
         if (source.readyState === EventSource.CLOSED && !document.hidden) open();
       };
-      const later = () => { close(); timer = setTimeout(reload, 5000); };
-      const close = () => { clearTimeout(timer); source.close(); };
       const open = () => {
         source = new EventSource(fragment.dataset.events);
         source.addEventListener("changed", reload);
