@@ -1,20 +1,28 @@
-//! Indexes with which a filtered page of the audit log costs the same however many events the tenant has.
+//! Indexes with which a filtered page of the audit log, and the page of a file, cost the same however many events and
+//! releases the tenant has.
 
 use sea_orm_migration::prelude::*;
 
-pub(crate) struct AuditFilters;
+pub(crate) struct PageIndexes;
 
-impl MigrationName for AuditFilters {
+impl MigrationName for PageIndexes {
     fn name(&self) -> &'static str {
-        "m0013_audit_filters"
+        "m0013_page_indexes"
     }
 }
 
-const INDEXES: [(&str, &str); 4] = [
-    ("audit_events_action_idx", "action"),
-    ("audit_events_actor_name_idx", "actor_name"),
-    ("audit_events_object_type_idx", "object_type"),
-    ("audit_events_at_idx", "at"),
+/// Filters of the audit log, in the order of its pages.
+const AUDIT_INDEXES: [&str; 4] = [
+    "CREATE INDEX audit_events_action_idx ON audit_events (tenant_id, action, id)",
+    "CREATE INDEX audit_events_actor_name_idx ON audit_events (tenant_id, actor_name, id)",
+    "CREATE INDEX audit_events_object_type_idx ON audit_events (tenant_id, object_type, id)",
+    "CREATE INDEX audit_events_at_idx ON audit_events (tenant_id, at, id)",
+];
+
+/// In the order of the page: SQLite preferred to read all releases of the tenant in that order.
+const ARTIFACT_INDEX: [&str; 2] = [
+    "DROP INDEX releases_artifact_idx",
+    "CREATE INDEX releases_artifact_idx ON releases (tenant_id, artifact_sha256, id) WHERE artifact_sha256 IS NOT NULL",
 ];
 
 #[async_trait::async_trait]
@@ -22,24 +30,36 @@ const INDEXES: [(&str, &str); 4] = [
     elided_lifetimes_in_paths,
     reason = "async_trait only matches the trait's signature when it is written as there"
 )]
-impl MigrationTrait for AuditFilters {
+impl MigrationTrait for PageIndexes {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (name, column) in INDEXES {
-            let index = format!("CREATE INDEX {name} ON audit_events (tenant_id, {column}, id)");
-            manager.get_connection().execute_unprepared(&index).await?;
-        }
-        Ok(())
+        run(manager, &AUDIT_INDEXES).await?;
+        run(manager, &ARTIFACT_INDEX).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (name, _) in INDEXES {
-            let index = format!("DROP INDEX {name}");
-            manager.get_connection().execute_unprepared(&index).await?;
-        }
-        Ok(())
+        run(
+            manager,
+            &[
+                "DROP INDEX releases_artifact_idx",
+                "CREATE INDEX releases_artifact_idx ON releases (tenant_id, artifact_sha256) \
+                 WHERE artifact_sha256 IS NOT NULL",
+                "DROP INDEX audit_events_at_idx",
+                "DROP INDEX audit_events_object_type_idx",
+                "DROP INDEX audit_events_actor_name_idx",
+                "DROP INDEX audit_events_action_idx",
+            ],
+        )
+        .await
     }
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
+}
+
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
 }
