@@ -34,8 +34,8 @@ const LEASE_FOR: TimeDelta = TimeDelta::minutes(5);
 const RENEW_EVERY: Duration = Duration::from_mins(1);
 
 const TENANTS_AT_ONCE: u64 = 500;
-/// Installs read by one statement.
-const INSTALLS_AT_ONCE: u64 = 50_000;
+/// Installs read by one statement. PostgreSQL reads most pages of the table for each.
+const INSTALLS_AT_ONCE: u64 = 200_000;
 /// A pause is as long as the step before it, up to this time. Other work gets its turn between two steps.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Days of resources read by one statement or written in one transaction.
