@@ -31,7 +31,7 @@ pub(super) const SMALL: Size = Size {
     releases: 120,
     devices: 30_000,
     stores: 120,
-    events: 1_200,
+    events: 46_000,
     records: 1_200,
 };
 
@@ -372,10 +372,14 @@ impl Filler {
             ("package_name", self.name("com.example.a", "n % 10")),
         ];
         self.copy("artifacts", "true", size.records, &own).await;
+        // One a minute, or fewer over the same time.
+        let minutes = LARGE.events / size.events;
         let own = [
             ("id", self.id(Kind::Event, "n")),
-            // One a minute.
-            ("at", self.minutes_before("t.at", &format!("{} - n", size.events))),
+            (
+                "at",
+                self.minutes_before("t.at", &format!("({} - n) * {minutes}", size.events)),
+            ),
             ("actor_name", self.name("person-", "n % 10")),
             ("object_id", self.name("release-", "n")),
         ];
