@@ -12,7 +12,7 @@ use slipway_domain::catalog::node_devices::{NodeCounts, NodeDevices};
 use slipway_domain::catalog::org::OrgDirectory;
 
 /// Devices read by one statement. Each may have places of its own, which are parsed between two statements.
-const DEVICES_AT_ONCE: u64 = 50_000;
+const DEVICES_AT_ONCE: u64 = 10_000;
 /// Stored numbers read by one statement.
 const NODES_AT_ONCE: u64 = 5_000;
 
