@@ -15,6 +15,7 @@ mod m0009_org_device_counts;
 mod m0010_push_senders;
 mod m0011_list_indexes;
 mod m0012_refresh_function;
+mod m0013_page_indexes;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_push_senders::PushSenders),
             Box::new(m0011_list_indexes::ListIndexes),
             Box::new(m0012_refresh_function::RefreshFunction),
+            Box::new(m0013_page_indexes::PageIndexes),
         ]
     }
 }

@@ -1,17 +1,19 @@
 //! Adoption of the versions of resources: one row for each resource and day.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::entity::adoption_day::{Column, Entity, Model};
 use super::entity::app;
-use super::row::{Row, to_json};
+use super::reader::Connection as _;
+use super::row::{Row, models, to_json};
 use super::{Db, Reader, StorageError, Tx, batch};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::adoption::{AdoptionCounts, DailyAdoption, ResourceDay, VersionDevices};
@@ -35,15 +37,25 @@ pub async fn list(
     scope: TenantScope,
     of: HistorySelection<'_>,
 ) -> Result<Vec<ResourceDay>, StorageError> {
-    let rows = of_tenant(scope)
-        .filter(Column::AppId.eq(of.app.uuid()))
-        .filter(Column::Identifier.is_in(of.identifiers.iter().map(Identifier::as_str)))
-        .filter(Column::Day.between(of.from, of.to))
-        .order_by_asc(Column::Identifier)
-        .order_by_asc(Column::Day)
-        .all(reader.connection())
-        .await?;
-    rows.into_iter().map(read).collect()
+    let connection = reader.connection();
+    // For a list of identifiers, PostgreSQL may read the days of all resources of the app.
+    let of_resource = |identifier: &&str| {
+        of_tenant(scope)
+            .filter(Column::AppId.eq(of.app.uuid()))
+            .filter(Column::Identifier.eq(*identifier))
+            .filter(Column::Day.between(of.from, of.to))
+            .order_by_asc(Column::Day)
+            .build(connection.get_database_backend())
+    };
+    let identifiers: BTreeSet<_> = of.identifiers.iter().map(Identifier::as_str).collect();
+    let queries = identifiers.iter().map(of_resource).collect();
+    let mut days = Vec::new();
+    for rows in connection.query_together(queries).await? {
+        for row in models(&rows)? {
+            days.push(read(row)?);
+        }
+    }
+    Ok(days)
 }
 
 /// Lists up to `limit` resources of a day that follow the resource `after`, ordered by app and identifier.

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait as _, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::entity::{adoption_count, device, device_install, tenant};
@@ -22,6 +22,10 @@ use slipway_domain::catalog::version::VersionCode;
 /// Makes this transaction read rows in the order of an index.
 const BY_INDEX_SQL: &str = "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), \
      set_config('enable_seqscan', 'off', true)";
+
+/// Lets this transaction read rows in any order again.
+const IN_ANY_ORDER_SQL: &str = "SELECT set_config('enable_sort', 'on', true), set_config('enable_bitmapscan', 'on', true), \
+     set_config('enable_seqscan', 'on', true)";
 
 /// Number of devices on a version of an app's resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +87,11 @@ async fn next_step<E: EntityTrait>(
     let step = rest.apply_if(last_device.as_deref(), |rows, last| {
         rows.filter(device_id.lte(last))
     });
+    let connection = reader.connection();
+    if connection.get_database_backend() == DbBackend::Postgres {
+        // In the order of the index, the rows of a step are anywhere in the table.
+        connection.execute_unprepared(IN_ANY_ORDER_SQL).await?;
+    }
     Ok((step, last_device))
 }
 

@@ -2,13 +2,15 @@
 //!
 //! An event is written in the transaction of its change and never altered.
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
 };
 
 use super::entity::audit_event::{Column, Entity, Model};
-use super::page::{SortBy, fetch_large_page};
+use super::page::{SortBy, fetch_found_page, fetch_large_page};
+use super::reader::finds_more_than;
 use super::row::Row;
 use super::statements::QueuedWrite;
 use super::{Reader, StorageError, Writer};
@@ -19,6 +21,21 @@ use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::page::{Page, PageRequest};
+
+/// Maximum number of events that a page with a period sorts. The index of times has all that it reads.
+const SORTED: u64 = 50_000;
+/// The same with other conditions, for which each event is read.
+const READ_AND_SORTED: u64 = 10_000;
+/// Columns of filters and of the order.
+const FILTERED: [Column; 7] = [
+    Column::Id,
+    Column::At,
+    Column::ActorKey,
+    Column::ActorName,
+    Column::Action,
+    Column::ObjectType,
+    Column::ObjectId,
+];
 
 /// Queues the insertion of an event.
 pub fn insert(writer: &impl Writer, event: AuditEvent) {
@@ -49,11 +66,8 @@ pub async fn list(
     filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
-    let rows = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
-    let rows = filtered(rows, filter);
-    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
-        .await?
-        .try_map(read)
+    let all = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
+    list_filtered(reader, all, filter, page).await
 }
 
 /// Lists the events that belong to no tenant, newest first.
@@ -62,12 +76,71 @@ pub async fn list_platform(
     filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
-    let rows = filtered(Entity::find().filter(Column::TenantId.is_null()), filter);
-    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
-        .await?
-        .try_map(read)
+    let all = Entity::find().filter(Column::TenantId.is_null());
+    list_filtered(reader, all, filter, page).await
 }
 
+async fn list_filtered(
+    reader: &impl Reader,
+    all: Select<Entity>,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Page<AuditEvent>, StorageError> {
+    let sort_by = SortBy::Descending(Column::Id);
+    let found = if filter.from.is_none() && filter.until.is_none() {
+        fetch_large_page(page, reader, filtered(all, filter), sort_by, |row| row.id).await?
+    } else {
+        let found = select_in_period(reader, &all, filter).await?;
+        fetch_found_page(page, reader, found, all, sort_by, |row| row.id).await?
+    };
+    found.try_map(read)
+}
+
+/// Selects the events that match a filter with a period.
+///
+/// Events of a short period are collected with an index and sorted. Those of a long one are found in the order of their
+/// ids.
+async fn select_in_period(
+    reader: &impl Reader,
+    all: &Select<Entity>,
+    filter: &AuditFilter,
+) -> Result<Select<Entity>, StorageError> {
+    let AuditFilter { from, until, .. } = filter;
+    let has_only_period = *filter
+        == AuditFilter {
+            from: *from,
+            until: *until,
+            ..AuditFilter::default()
+        };
+    let limit = if has_only_period { SORTED } else { READ_AND_SORTED };
+    let in_period = all
+        .clone()
+        .apply_if(*from, |rows, from| rows.filter(Column::At.gte(from)))
+        .apply_if(*until, |rows, until| rows.filter(Column::At.lt(until)))
+        .select_only();
+    let in_order = in_period.clone().column(Column::Id).order_by_asc(Column::At);
+    if finds_more_than(reader, in_order.into_query(), limit).await? {
+        // SQLite would use the index of times and sort all of them. An expression has no index.
+        let at = || {
+            Expr::cust(match reader.connection().get_database_backend() {
+                DbBackend::Postgres => r#""audit_events"."at""#,
+                _ => r#"+"audit_events"."at""#,
+            })
+        };
+        return Ok(filtered(all.clone(), filter)
+            .apply_if(*from, |rows, from| rows.filter(at().gte(from)))
+            .apply_if(*until, |rows, until| rows.filter(at().lt(until))));
+    }
+    // The limit keeps the other conditions out of the inner query, which therefore uses the index of times.
+    let in_period = in_period.columns(FILTERED).limit(i64::MAX.unsigned_abs());
+    let mut found = filtered(Entity::find(), filter);
+    QuerySelect::query(&mut found)
+        .from_clear()
+        .from_subquery(in_period.into_query(), Entity);
+    Ok(found)
+}
+
+/// Adds the conditions of a filter except its period.
 fn filtered(rows: Select<Entity>, filter: &AuditFilter) -> Select<Entity> {
     let AuditFilter {
         actor,
@@ -75,8 +148,7 @@ fn filtered(rows: Select<Entity>, filter: &AuditFilter) -> Select<Entity> {
         action,
         object_type,
         object_id,
-        from,
-        until,
+        ..
     } = filter;
     rows.apply_if(actor.as_deref(), |rows, actor| {
         rows.filter(Column::ActorKey.eq(actor))
@@ -93,8 +165,6 @@ fn filtered(rows: Select<Entity>, filter: &AuditFilter) -> Select<Entity> {
     .apply_if(object_id.as_deref(), |rows, id| {
         rows.filter(Column::ObjectId.eq(id))
     })
-    .apply_if(*from, |rows, from| rows.filter(Column::At.gte(from)))
-    .apply_if(*until, |rows, until| rows.filter(Column::At.lt(until)))
 }
 
 /// Counts those of these package names whose deletion is in the audit log.

@@ -172,10 +172,14 @@ pub(super) fn has_install(
 ) -> SelectStatement {
     let is_of_row = Expr::col((Entity, Column::DeviceId)).equals((device::Entity, device::Column::DeviceId));
     let mut found = devices_with(scope, filter);
-    found.and_where(is_of_row);
     if backend == DbBackend::Postgres {
-        // PostgreSQL would collect all matches before it looks at the first device. It does not with an offset.
-        found.offset(0);
+        // The offset keeps the conditions of the filter out of the inner query. Otherwise PostgreSQL may collect all
+        // matches first, or, without statistics, search the installs of the app again for each device.
+        let mut of_row = recorded(scope).into_query();
+        of_row.and_where(is_of_row).offset(0);
+        found.from_clear().from_subquery(of_row, Entity);
+    } else {
+        found.and_where(is_of_row);
     }
     found
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::batch::{ROWS, upsert};
 use super::device_filter::{self, of_tenant};
 use super::entity::device::{ActiveModel, Column, Entity, Model};
-use super::page::fetch_found_page;
+use super::page::{SortBy, fetch_found_page};
 use super::row::{Row, to_json};
 use super::{Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
@@ -86,11 +86,10 @@ pub async fn list(
 ) -> Result<Page<DeviceRecord>, StorageError> {
     let found = device_filter::select(reader, scope, filter, nodes).await?;
     let all = of_tenant(scope);
-    fetch_found_page(page, reader, found, all, Column::DeviceId, |row| {
-        row.device_id.clone()
-    })
-    .await?
-    .try_map(read)
+    let sort_by = SortBy::Ascending(Column::DeviceId);
+    fetch_found_page(page, reader, found, all, sort_by, |row| row.device_id.clone())
+        .await?
+        .try_map(read)
 }
 
 /// Reads a device and locks it until the transaction ends.

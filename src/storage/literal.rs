@@ -53,6 +53,7 @@ fn write_literal(value: &Value, text: &mut String) -> Result<(), DbErr> {
             )
         }
         Value::Uuid(Some(id)) => write!(text, "'{id}'::uuid"),
+        Value::ChronoDate(Some(day)) if (1..=9_999).contains(&day.year()) => write!(text, "'{day}'::date"),
         Value::ChronoDateTimeUtc(Some(instant)) => write!(text, "{}", timestamp(*instant)?),
         Value::Bool(None)
         | Value::SmallInt(None)

@@ -48,7 +48,7 @@ pub(super) async fn fetch_found_page<E, K>(
     reader: &impl Reader,
     found: Select<E>,
     all: Select<E>,
-    sort_column: E::Column,
+    sort_by: SortBy<E::Column>,
     key: impl Fn(&E::Model) -> K,
 ) -> Result<Page<E::Model>, StorageError>
 where
@@ -56,7 +56,8 @@ where
     K: FromStr + ToString + Into<Value> + TryGetable + Clone,
 {
     let after = parse_cursor::<K>(page)?;
-    let keys: Vec<K> = SortBy::Ascending(sort_column)
+    let sort_column = sort_by.column();
+    let keys: Vec<K> = sort_by
         .after(found, after)
         .limit(page.limit.saturating_add(1))
         .select_only()
@@ -66,12 +67,8 @@ where
         .await?;
     let mut built = PageBuilder::new(page.limit);
     for keys in keys.chunks(LARGE_ROWS_AT_ONCE) {
-        let rows = all
-            .clone()
-            .filter(sort_column.is_in(keys.to_vec()))
-            .order_by_asc(sort_column)
-            .all(reader.connection())
-            .await?;
+        let rows = all.clone().filter(sort_column.is_in(keys.to_vec()));
+        let rows = sort_by.after(rows, None::<K>).all(reader.connection()).await?;
         for row in rows {
             if !built.try_push::<E>(row) {
                 return Ok(built.into_page(key));
@@ -143,7 +140,13 @@ fn parse_cursor<K: FromStr>(page: &PageRequest) -> Result<Option<K>, StorageErro
 }
 
 impl<Column: ColumnTrait> SortBy<Column> {
-    /// Selects the rows after this key, in order.
+    const fn column(&self) -> Column {
+        match self {
+            Self::Ascending(column) | Self::Descending(column) => *column,
+        }
+    }
+
+    /// Selects the rows after this key, or all, in order.
     fn after<E: EntityTrait>(&self, rows: Select<E>, after: Option<impl Into<Value>>) -> Select<E> {
         match self {
             Self::Ascending(column) => rows

@@ -16,7 +16,7 @@ use crate::error_chain::error_chain;
 use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::random;
 use crate::services::{Context, ServiceError};
-use crate::storage::{Cause, adoption, adoption_counting, leases};
+use crate::storage::{Backend, Cause, adoption, adoption_counting, leases};
 use crate::timer;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::adoption::{KEPT_DAYS, ResourceDay, SEEN_WITHIN_DAYS};
@@ -36,6 +36,8 @@ const RENEW_EVERY: Duration = Duration::from_mins(1);
 const TENANTS_AT_ONCE: u64 = 500;
 /// Installs read by one statement.
 const INSTALLS_AT_ONCE: u64 = 50_000;
+/// The same on PostgreSQL, which reads most pages of the table for each statement.
+const POSTGRES_INSTALLS_AT_ONCE: u64 = 200_000;
 /// A pause is as long as the step before it, up to this time. Other work gets its turn between two steps.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Days of resources read by one statement or written in one transaction.
@@ -197,8 +199,11 @@ impl<'a> Round<'a> {
                 return Ok(false);
             }
             let (began, db) = (timer::now(), self.ctx.db());
-            let step =
-                adoption_counting::count_step(db, scope, last.as_deref(), since, INSTALLS_AT_ONCE).await?;
+            let installs = match db.backend() {
+                Backend::Sqlite => INSTALLS_AT_ONCE,
+                Backend::Postgres => POSTGRES_INSTALLS_AT_ONCE,
+            };
+            let step = adoption_counting::count_step(db, scope, last.as_deref(), since, installs).await?;
             tally.add(step.counts);
             last = step.last_device;
             if last.is_none() {

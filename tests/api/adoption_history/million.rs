@@ -82,7 +82,7 @@ async fn put_directory(merchant: &Merchant) {
 /// Opens the pages of the top level and of a region.
 async fn time_org_page(app: &TestApp) {
     let mut browser = Browser::signed_in(app, ADMIN, PASSWORD).await;
-    for (path, devices) in [("", "1,000,000"), ("?path=HM/R0", "10,010")] {
+    for (path, devices) in [("", "1\u{202f}000\u{202f}000"), ("?path=HM/R0", "10\u{202f}000")] {
         let began = Instant::now();
         let page = browser.get(&format!("/console/tenants/{TENANT}/org{path}")).await;
         eprintln!(

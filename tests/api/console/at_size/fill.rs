@@ -24,15 +24,15 @@ pub(super) struct Size {
     pub(super) records: u32,
 }
 
-/// Each list fills a page, so that its statements are as many as those of a longer list.
+/// Each list fills two pages with each filter, so that its statements are as many as those of a longer list.
 pub(super) const SMALL: Size = Size {
-    apps: 60,
-    resources: 60,
-    releases: 60,
+    apps: 120,
+    resources: 120,
+    releases: 120,
     devices: 30_000,
-    stores: 60,
-    events: 1_200,
-    records: 120,
+    stores: 120,
+    events: 46_000,
+    records: 1_200,
 };
 
 pub(super) const LARGE: Size = Size {
@@ -46,7 +46,7 @@ pub(super) const LARGE: Size = Size {
 };
 
 /// App of [`Objects`](super::super::objects::Objects), of which every page has something to show.
-pub(super) const LARGE_APP: &str = "com.example.n0";
+const LARGE_APP: &str = "com.example.n0";
 /// Devices of the push with the most devices that are permitted. It has one more from the API.
 const PUSHED: u32 = 999;
 const REGIONS: u32 = 100;
@@ -193,6 +193,13 @@ impl Filler {
         match self.backend {
             DbBackend::Postgres => format!("'{beginning}' || lpad(CAST({number} AS text), 5, '0')"),
             _ => format!("'{beginning}' || printf('%05d', {number})"),
+        }
+    }
+
+    fn minutes_before(&self, instant: &str, minutes: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("{instant} - ({minutes}) * interval '1 minute'"),
+            _ => format!("strftime('%Y-%m-%dT%H:%M:%S+00:00', {instant}, printf('-%d minutes', {minutes}))"),
         }
     }
 
@@ -365,8 +372,14 @@ impl Filler {
             ("package_name", self.name("com.example.a", "n % 10")),
         ];
         self.copy("artifacts", "true", size.records, &own).await;
+        // One a minute, or fewer over the same time.
+        let minutes = LARGE.events / size.events;
         let own = [
             ("id", self.id(Kind::Event, "n")),
+            (
+                "at",
+                self.minutes_before("t.at", &format!("({} - n) * {minutes}", size.events)),
+            ),
             ("actor_name", self.name("person-", "n % 10")),
             ("object_id", self.name("release-", "n")),
         ];

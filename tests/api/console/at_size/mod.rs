@@ -13,7 +13,7 @@ use slipway::services::adoption::counting::count_due;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::round_trips::RoundTripProxy;
 
-use self::fill::{LARGE, LARGE_APP, SMALL, Size, copy_days, device_id, fill, put_directory};
+use self::fill::{LARGE, SMALL, Size, copy_days, device_id, fill, put_directory};
 use super::browser::{Browser, Page};
 use super::objects::Objects;
 use super::roles::pages;
@@ -25,56 +25,60 @@ const REQUESTS: usize = 15;
 /// Maximum median time of a page in a release build.
 const MEDIAN: Duration = Duration::from_millis(100);
 
-/// Lists with each of their filters, and pages of other objects than [`Objects`]. `{tenant}` is the path of the tenant.
-const FILTERED: [&str; 48] = [
-    "{tenant}/apps/com.example.a00007",
-    "{tenant}/apps/com.example.a00007/resources/com.example.a00007",
-    "{tenant}/apps/{package}/resources/{package}.r00007",
-    "{tenant}/search?q=com.example.a",
-    "{tenant}/search?q={known}",
-    "{tenant}/search?q=ff",
-    "{tenant}/search?q=trace-00007",
-    "{tenant}/search?q={push}",
-    "{tenant}/search?q={package}.r0",
-    "{tenant}/search?q=HM/R7/S7",
-    "{tenant}/search?q=S7",
-    "{tenant}/search?q={artifact}",
-    "{tenant}/devices?id=ff",
-    "{tenant}/devices?org=HM",
-    "{tenant}/devices?org=HM/R7",
-    "{tenant}/devices?org=HM/R7/S7",
-    "{tenant}/devices?org=none",
-    "{tenant}/devices?device_type=T7",
-    "{tenant}/devices?device_type=rare",
-    "{tenant}/devices?device_type=none",
-    "{tenant}/devices?project_id=stores",
-    "{tenant}/devices?project_id=none",
-    "{tenant}/devices?package_name={package}",
-    "{tenant}/devices?package_name=com.example.a00007",
-    "{tenant}/devices?package_name={package}&identifier={package}.part",
-    "{tenant}/devices?package_name={package}&identifier={package}.r00007",
-    "{tenant}/devices?package_name={package}&identifier={package}.part&version_code=3",
-    "{tenant}/devices?package_name={package}&identifier={package}.part&version_code=77",
-    "{tenant}/devices?package_name={package}&identifier={package}.r00007&version_code=3",
-    "{tenant}/devices?package_name={package}&identifier={package}.part&version_code=3&org=HM/R7/S7",
-    "{tenant}/devices?project_id=stores&device_type=T7&org=HM/R7",
-    "{tenant}/devices/{known}",
-    "{tenant}/org?path=HM",
-    "{tenant}/org?path=HM/R7",
-    "{tenant}/pushes?trace_id=trace-00007",
-    "{tenant}/pushes?trace_id=none",
-    "{tenant}/pins?package_name={package}",
-    "{tenant}/pins?package_name={package}&identifier={package}.part",
-    "{tenant}/pins?package_name={package}&identifier={package}.r00007",
-    "{tenant}/artifacts?kind=apk",
-    "{tenant}/artifacts?package_name=com.example.a00007",
-    "{tenant}/artifacts?unused=true",
-    "{tenant}/artifacts?damaged=true",
-    "{tenant}/audit?actor_name=person-00007",
-    "{tenant}/audit?action=none",
-    "{tenant}/audit?object_type=release",
-    "{tenant}/audit?object_id=release-00007",
-    "{tenant}/audit?from=2026-03-01&until=2026-03-02",
+/// Lists with each of their filters, and pages of other objects than [`Objects`]. `{known}` is a device.
+const FILTERED: [&str; 52] = [
+    "/tenants/{tenant}/apps/com.example.a00007",
+    "/tenants/{tenant}/apps/com.example.a00007/resources/com.example.a00007",
+    "/tenants/{tenant}/apps/{package}/resources/{package}.r00007",
+    "/tenants/{tenant}/search?q=com.example.a",
+    "/tenants/{tenant}/search?q={known}",
+    "/tenants/{tenant}/search?q=ff",
+    "/tenants/{tenant}/search?q=trace-00007",
+    "/tenants/{tenant}/search?q={push}",
+    "/tenants/{tenant}/search?q={package}.r0",
+    "/tenants/{tenant}/search?q=HM/R7/S7",
+    "/tenants/{tenant}/search?q=S7",
+    "/tenants/{tenant}/search?q={artifact}",
+    "/tenants/{tenant}/devices?id=ff",
+    "/tenants/{tenant}/devices?org=HM",
+    "/tenants/{tenant}/devices?org=HM/R7",
+    "/tenants/{tenant}/devices?org=HM/R7/S7",
+    "/tenants/{tenant}/devices?org=none",
+    "/tenants/{tenant}/devices?device_type=T7",
+    "/tenants/{tenant}/devices?device_type=rare",
+    "/tenants/{tenant}/devices?device_type=none",
+    "/tenants/{tenant}/devices?project_id=stores",
+    "/tenants/{tenant}/devices?project_id=none",
+    "/tenants/{tenant}/devices?package_name={package}",
+    "/tenants/{tenant}/devices?package_name=com.example.a00007",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.part",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.r00007",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.part&version_code=3",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.part&version_code=77",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.r00007&version_code=3",
+    "/tenants/{tenant}/devices?package_name={package}&identifier={package}.part&version_code=3&org=HM/R7/S7",
+    "/tenants/{tenant}/devices?project_id=stores&device_type=T7&org=HM/R7",
+    "/tenants/{tenant}/devices/{known}",
+    "/tenants/{tenant}/org?path=HM",
+    "/tenants/{tenant}/org?path=HM/R7",
+    "/tenants/{tenant}/pushes?trace_id=trace-00007",
+    "/tenants/{tenant}/pushes?trace_id=none",
+    "/tenants/{tenant}/pins?package_name={package}",
+    "/tenants/{tenant}/pins?package_name={package}&identifier={package}.part",
+    "/tenants/{tenant}/pins?package_name={package}&identifier={package}.r00007",
+    "/tenants/{tenant}/artifacts?kind=apk",
+    "/tenants/{tenant}/artifacts?package_name=com.example.a00007",
+    "/tenants/{tenant}/artifacts?unused=true",
+    "/tenants/{tenant}/artifacts?damaged=true",
+    "/tenants/{tenant}/audit?actor_name=person-00007",
+    "/tenants/{tenant}/audit?action=none",
+    "/tenants/{tenant}/audit?object_type=release",
+    "/tenants/{tenant}/audit?object_id=release-00007",
+    "/tenants/{tenant}/audit?object_type=none",
+    "/tenants/{tenant}/audit?from=2026-03-01&until=2026-03-02",
+    "/tenants/{tenant}/audit?from=2026-01-01&until=2026-02-01",
+    "/tenants/{tenant}/audit?from=2026-01-01&until=2026-02-01&action=none",
+    "/tenants/{tenant}/audit?until=2026-03-01&action=release.publish",
 ];
 
 /// Figures of one page.
@@ -85,7 +89,7 @@ struct Figures {
     bytes: usize,
 }
 
-/// Figures by path.
+/// Figures by path with placeholders, since the ids of objects differ from database to database.
 type Measured = BTreeMap<String, Figures>;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,30 +147,19 @@ async fn measure(database: TestDatabase, proxy: Option<&RoundTripProxy>, size: &
         Browser::signed_in(&app, ADMIN, PASSWORD).await,
     ];
     let mut measured = Measured::new();
-    for path in paths(&objects) {
+    for path in pages().chain(FILTERED) {
+        let filled = objects.fill(&path.replace("{known}", &device_id(7)));
         let is_of_platform = !path.contains("/tenants/") || path.ends_with("/settings");
         let browser = &mut browsers[usize::from(is_of_platform)];
-        let (page, figures) = request(browser, proxy, &path).await;
+        let (page, figures) = request(browser, proxy, &format!("/console{filled}")).await;
         if let Some(next) = next_page(&page) {
             let (_, figures) = request(browser, proxy, &next).await;
             measured.insert(format!("{path} (next page)"), figures);
         }
-        measured.insert(path, figures);
+        measured.insert(path.to_owned(), figures);
     }
     app.running.stop().await.unwrap();
     measured
-}
-
-/// Returns the paths of every page, and of lists with filters.
-fn paths(objects: &Objects) -> Vec<String> {
-    let tenant = format!("/tenants/{TENANT}");
-    let filtered = FILTERED.map(|path| {
-        path.replace("{tenant}", &tenant)
-            .replace("{known}", &device_id(7))
-    });
-    let all = pages().map(str::to_owned).chain(filtered);
-    all.map(|path| format!("/console{}", objects.fill(&path)))
-        .collect()
 }
 
 async fn request(browser: &mut Browser, proxy: Option<&RoundTripProxy>, path: &str) -> (Page, Figures) {
@@ -212,10 +205,7 @@ fn report(database: &str, small: &Measured, large: &Measured) {
     eprintln!("| page | ms | statements | bytes |\n| --- | --- | --- | --- |");
     let mut failed = Vec::new();
     for (path, at_size) in large {
-        let shown = path
-            .trim_start_matches("/console")
-            .replace(&format!("/tenants/{TENANT}"), "…")
-            .replace(LARGE_APP, "{app}");
+        let shown = path.replace("/tenants/{tenant}", "…");
         let before = small.get(path);
         let statements = |figures: &Figures| {
             figures
