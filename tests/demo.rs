@@ -108,7 +108,7 @@ fn every_line_of_the_demo_works_when_pasted() {
     let offers = &answer["wdk_rexout_resource_list_check_response"]["data"]["d_t_o"];
     assert_eq!(offers[0]["version_code"], published["version_code"], "{shown}");
 
-    let arrived = read(&demo.lines[6..].join("\n"));
+    let arrived = read(&demo.lines[6..8].join("\n"));
     let (_, id) = arrived.split_once("acknowledged ").expect(&arrived);
     let (id, _) = id.split_once(' ').unwrap();
     assert!(

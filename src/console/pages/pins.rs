@@ -167,7 +167,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .forms(attempt)
         .form_of(&PIN, "", &base, values)
         .behind(shell.t.new_pin)
-        .open_if(visit.param("device_id").is_some());
+        .open_if(visit.param("device_id").or(visit.param("version_code")).is_some());
     let page = PinsPage {
         pins: found
             .items

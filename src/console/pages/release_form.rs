@@ -5,9 +5,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
 use crate::console::form_view::Values;
 use crate::console::org_codes;
+use crate::console::texts::Texts;
 use slipway_domain::catalog::attribute::AttributeRule;
 use slipway_domain::catalog::org::{Level, OrgScope};
 use slipway_domain::catalog::release_content::ReleaseContent;
+use slipway_domain::catalog::rollout::RolloutUnit;
 
 pub(super) const UNITS: &[(&str, Label)] = &[
     ("device", |t| t.unit_device),
@@ -17,6 +19,15 @@ pub(super) const UNITS: &[(&str, Label)] = &[
     ("l4", |t| t.unit_l4),
     ("l5", |t| t.unit_l5),
 ];
+
+/// Returns the words for the unit of a rollout.
+pub(super) fn unit_in_words(t: &Texts, unit: RolloutUnit) -> &'static str {
+    let name = unit.to_string();
+    UNITS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("", |(_, label)| label(t))
+}
 
 macro_rules! release_fields {
     ($($own:expr),* $(,)?) => {

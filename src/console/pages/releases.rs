@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::found_file::asked_warning;
-use super::release_form::{CHANGE, values};
+use super::release_form::{CHANGE, unit_in_words, values};
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::file_links::FileLinks;
@@ -116,6 +116,9 @@ struct ReleasePage<'a> {
     created_at: Moment,
     published_at: Option<Moment>,
     devices: String,
+    /// Page of pins with this release filled in, for those who may pin.
+    pin: Option<String>,
+    unit: &'static str,
     /// Nodes of the targeting that the org directory does not have.
     unknown_nodes: Option<String>,
     /// Warns that the file is that of another resource.
@@ -188,7 +191,11 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         ends_at: content.ends_at.map(Moment),
         created_at: Moment(stored.created_at),
         published_at: record.published_at.map(Moment),
-        devices: devices_href(&tenant, &path, record),
+        devices: format!("{tenant}/devices?{}", version_query(&path, record)),
+        pin: visit
+            .may(Action::WritePins)
+            .then(|| format!("{tenant}/pins?{}", version_query(&path, record))),
+        unit: unit_in_words(shell.t, content.rollout.unit),
         file: FileView::of(visit, &tenant, record),
         forms,
         unknown_nodes: unknown_nodes(visit, path.tenant_id, places_of(&content.targeting)),
@@ -205,8 +212,8 @@ fn is_about_the_state(problem: &Problem) -> bool {
     matches!(problem.code(), ProblemCode::Stale | ProblemCode::WrongState)
 }
 
-/// Returns the address of the devices that have the release installed.
-fn devices_href(tenant: &str, path: &ReleasePath, record: &ReleaseRecord) -> String {
+/// Returns the query that names the version of a release, for the lists of devices and of pins.
+fn version_query(path: &ReleasePath, record: &ReleaseRecord) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("package_name", path.package_name.as_str())
@@ -215,7 +222,7 @@ fn devices_href(tenant: &str, path: &ReleasePath, record: &ReleaseRecord) -> Str
             "version_code",
             &record.release.content.version_code.get().to_string(),
         );
-    format!("{tenant}/devices?{}", query.finish())
+    query.finish()
 }
 
 async fn history(
