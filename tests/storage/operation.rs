@@ -113,10 +113,10 @@ async fn audited_changes_of_a_period_are_found_whether_few_or_many_are_in_it(dat
     };
     let [created, updated, _, deleted] = events;
     let assert_found = async || {
-        assert_eq!(find(0, 1, Some("create")).await, [created.clone()]);
-        assert_eq!(find(1, 2, None).await, [updated.clone()]);
-        assert_eq!(find(0, 2, Some("update")).await, [updated.clone()]);
-        assert_eq!(find(0, 3, Some("delete")).await, [deleted.clone()]);
+        assert_eq!(find(0, 1, Some("create")).await, std::slice::from_ref(&created));
+        assert_eq!(find(1, 2, None).await, std::slice::from_ref(&updated));
+        assert_eq!(find(0, 2, Some("update")).await, std::slice::from_ref(&updated));
+        assert_eq!(find(0, 3, Some("delete")).await, std::slice::from_ref(&deleted));
         assert_eq!(find(3, 4, None).await, []);
         assert_eq!(find(0, 3, Some("none")).await, []);
     };

@@ -34,9 +34,7 @@ pub struct OpenContent {
 /// Finds the artifact of a download link. The database is read once for each revision of the tenant's catalog.
 pub async fn find_link(ctx: &Context, key: &DownloadKey) -> Result<Arc<OwnedArtifact>, ServiceError> {
     let links = &ctx.artifacts().links;
-    let is_served = |tenant, revision: &CatalogRevision| {
-        matches!(ctx.catalog().tenant(tenant), Lookup::Found(served) if served.revision == *revision)
-    };
+    let is_served = |tenant, revision: &CatalogRevision| matches!(ctx.catalog().tenant(tenant), Lookup::Found(served) if served.revision == *revision);
     if let Some(known) = links.find(key, is_served) {
         return Ok(known);
     }
