@@ -147,6 +147,10 @@ fn open_file(path: PathBuf, range: Range<u64>) -> io::Result<OpenedFile> {
 
 /// Reads at most one piece from the beginning of a range.
 fn read_file(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
+    // `spare_capacity` refuses a buffer without any.
+    if range.is_empty() {
+        return Ok(Bytes::new());
+    }
     // Into memory that was not cleared before, which the standard library cannot.
     let mut bytes = Vec::with_capacity(length_of(range).min(FILE_PIECE));
     pread(file, spare_capacity(&mut bytes), range.start)?;

@@ -157,12 +157,13 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let shell = Shell::of(visit, visit.texts().pins);
     let base = format!("/console/tenants/{tenant_id}/pins");
     let given = |name: &'static str| (name, visit.param(name).unwrap_or_default());
-    let values = vec![
+    let mut values = vec![
         given("package_name"),
         given("identifier"),
         given("device_id"),
         given("version_code"),
     ];
+    values.extend(visit.param("mode").map(|mode| ("mode", mode)));
     let form = shell
         .forms(attempt)
         .form_of(&PIN, "", &base, values)

@@ -194,7 +194,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         devices: format!("{tenant}/devices?{}", version_query(&path, record)),
         pin: visit
             .may(Action::WritePins)
-            .then(|| format!("{tenant}/pins?{}", version_query(&path, record))),
+            .then(|| format!("{tenant}/pins?{}&mode=exact", version_query(&path, record))),
         unit: unit_in_words(shell.t, content.rollout.unit),
         file: FileView::of(visit, &tenant, record),
         forms,

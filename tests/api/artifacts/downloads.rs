@@ -137,6 +137,14 @@ async fn unknown_keys_look_alike_and_old_links_end(storage: TestStorage) {
     }
 }
 
+async fn an_empty_file_is_downloaded(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
+    let path = local(&fixture.upload(b"", "").await.expect(201));
+    let (status, headers, body) = fetch(&fixture, &path, &[]).await;
+    assert_eq!((status, body.len()), (200, 0));
+    assert_eq!(header(&headers, "content-length"), "0");
+}
+
 /// Both nodes have the link in memory. The other one learns of its end as it learns of offers.
 async fn a_link_ends_on_every_node(storage: TestStorage) {
     let fixture = Fixture::start(storage).await;
@@ -246,6 +254,7 @@ on_every_store!(
     a_link_downloads_the_file_whole_or_in_parts,
     unknown_keys_look_alike_and_old_links_end,
     a_link_ends_on_every_node,
+    an_empty_file_is_downloaded,
     known_links_need_no_database,
     downloads_beyond_the_permits_are_told_when_to_come_back,
     people_get_a_page_in_their_language,

@@ -9,7 +9,7 @@ use super::browser::{Browser, stream_of, until_changed};
 use super::new_release::assert_has;
 use super::objects::Objects;
 use super::roles::NEW_RELEASE;
-use crate::api::harness::{ADMIN, Caller, PASSWORD, TENANT, TestApp, release_fields, with};
+use crate::api::harness::{ADMIN, CHUKU, Caller, PACKAGE, PASSWORD, TENANT, TestApp, release_fields, with};
 
 struct Fixture {
     app: TestApp,
@@ -528,6 +528,29 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
     while stream.chunk().await.unwrap().is_some() {}
 }
 
+async fn a_release_leads_to_its_pin(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let release = merchant.published(CHUKU, 7).await;
+    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    let id = release["id"].as_str().unwrap();
+    let path = format!("/console/tenants/{TENANT}/apps/{PACKAGE}/releases/{id}");
+    let page = browser.get(&path).await;
+    let pins = format!(
+        "/console/tenants/{TENANT}/pins?package_name={PACKAGE}&identifier={CHUKU}&version_code=7&mode=exact"
+    );
+    let link = format!("href=\"{}\"", pins.replace('&', "&#38;"));
+    assert!(page.text.contains(&link), "{link}: {}", page.text);
+    let page = browser.get(&pins).await;
+    for part in [
+        "<option value=\"exact\" selected",
+        "value=\"7\"",
+        "<details class=\"disclosure\" open>",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+}
+
 async fn a_missing_page_is_a_page(database: TestDatabase) {
     let Fixture {
         mut browser,
@@ -562,4 +585,5 @@ on_both_databases!(
     a_gateway_request_is_explained_with_the_string_that_it_signs,
     the_states_of_a_push_are_live_while_the_session_lasts,
     a_missing_page_is_a_page,
+    a_release_leads_to_its_pin,
 );
