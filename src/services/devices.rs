@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,6 +15,7 @@ use crate::storage::device_tokens::{self, DeviceToken, TokenEnd, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Reader, Tx};
 use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::adoption::counted_since;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::device::{Device, DeviceFilter, OrgInfo};
 use slipway_domain::catalog::field::FieldError;
@@ -300,7 +300,7 @@ fn says(known: &Device, imported: &Device) -> bool {
 }
 
 /// Counts the devices on each version of an app's resources. Only devices that checked for the app in the last
-/// `seen_within_days` days count.
+/// `seen_within_days` days count, in whole days.
 ///
 /// The app itself comes first, then its resources by identifier, each with the newest version first.
 pub async fn adoption(
@@ -313,7 +313,7 @@ pub async fn adoption(
 ) -> Result<Vec<VersionCount>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
     let app = apps::find(ctx.db(), scope, app).await?.value;
-    let since = ctx.now() - TimeDelta::days(i64::from(seen_within_days));
+    let since = counted_since(ctx.now(), seen_within_days);
     let mut counts =
         device_installs::count_versions(ctx.db(), scope, &app.package_name, identifier, since).await?;
     counts.sort_by_key(|count| !app.is_itself(&count.identifier));

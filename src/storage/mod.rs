@@ -58,6 +58,7 @@ pub mod callers;
 pub mod catalog_states;
 pub mod credentials;
 pub mod device_changes;
+pub mod device_counts;
 mod device_filter;
 pub mod device_installs;
 pub mod device_presence;

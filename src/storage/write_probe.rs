@@ -19,7 +19,7 @@ use super::{StorageError, nodes};
 /// victim of such a deadlock.
 const PROBE_TIMEOUTS_SQL: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
 /// Tables in locking order. They are listed because other programs may have tables in the same schema.
-const TABLES: [&str; 34] = [
+const TABLES: [&str; 38] = [
     "adoption_counts",
     "adoption_days",
     "api_tokens",
@@ -38,12 +38,16 @@ const TABLES: [&str; 34] = [
     "devices",
     "enrolment_codes",
     "idempotency_records",
+    "install_count_changes",
+    "install_counts",
     "leases",
     "nodes",
     "org_device_counts",
     "org_directories",
     "package_names",
     "pins",
+    "place_count_changes",
+    "place_counts",
     "platform_tokens",
     "push_repeats",
     "push_targets",

@@ -189,10 +189,17 @@ async fn a_count_is_what_adoption_returns(database: TestDatabase) {
     assert_eq!(days(&only).len(), 2);
     let reported = merchant.admin.get(&in_app("/adoption")).await.expect(200);
     assert_eq!(reported["resources"].as_array().unwrap().len(), 2);
-    app.set_clock("2026-04-19T01:30:00Z");
+    app.set_clock("2026-04-19T23:30:00Z");
     count(&app).await;
+    // The next day is more than 30 days after the checks.
     let report = count_after(&app, TimeDelta::hours(1)).await;
-    assert_eq!((report.written, report.gone), (0, 2));
+    assert_eq!((report.written, report.gone), (0, 0));
+    assert_eq!(newest_day(&history(&merchant.admin, "?days=1").await), json!({}));
+    check(&merchant, "D", 52, json!({})).await;
+    assert_eq!(count_after(&app, TimeDelta::hours(1)).await.written, 1);
+    merchant.admin.delete(&in_tenant("/devices/D")).await.expect(204);
+    let report = count_after(&app, TimeDelta::hours(1)).await;
+    assert_eq!((report.written, report.gone), (0, 1));
     assert_eq!(newest_day(&history(&merchant.admin, "?days=1").await), json!({}));
 }
 

@@ -6,6 +6,7 @@ mod apps;
 mod artifacts;
 mod catalog_states;
 mod catalog_tx;
+mod device_counts;
 mod devices;
 mod effective_releases;
 mod idempotency;

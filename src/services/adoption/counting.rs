@@ -1,7 +1,8 @@
 //! Counts the devices of every tenant each hour: by version, with one value a day, and by org node.
 //!
-//! One node at a time does this, under a lease. A tenant is read in short steps with pauses between them, and written in
-//! short transactions. Each count replaces the previous one of the day, so that a repeated count changes nothing. A round
+//! One node at a time does this, under a lease. Numbers of devices are kept with each write of a device, so that a count
+//! reads the versions and places in use, however many devices have them. It reads them in pages with pauses between them,
+//! and writes in short transactions. Each count replaces the previous one of the day, so that a repeated count changes nothing. A round
 //! that ends early continues with the tenants that it has not counted.
 
 mod nodes;
@@ -16,10 +17,11 @@ use crate::error_chain::error_chain;
 use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::random;
 use crate::services::{Context, ServiceError};
-use crate::storage::{Backend, Cause, adoption, adoption_counting, leases};
+use crate::storage::device_counts::{self, AppVersionCount};
+use crate::storage::{Cause, adoption, adoption_counting, leases};
 use crate::timer;
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::adoption::{KEPT_DAYS, ResourceDay, SEEN_WITHIN_DAYS};
+use slipway_domain::catalog::adoption::{KEPT_DAYS, ResourceDay, SEEN_WITHIN_DAYS, first_counted_day};
 use slipway_domain::catalog::ids::TenantId;
 
 /// Name of the task.
@@ -34,15 +36,15 @@ const LEASE_FOR: TimeDelta = TimeDelta::minutes(5);
 const RENEW_EVERY: Duration = Duration::from_mins(1);
 
 const TENANTS_AT_ONCE: u64 = 500;
-/// Installs read by one statement.
-const INSTALLS_AT_ONCE: u64 = 50_000;
-/// The same on PostgreSQL, which reads most pages of the table for each statement.
-const POSTGRES_INSTALLS_AT_ONCE: u64 = 200_000;
+/// Changes of numbers that are added in one transaction.
+const CHANGES_AT_ONCE: u64 = 20_000;
+/// Numbers of versions read by one statement.
+const VERSIONS_AT_ONCE: u64 = 5_000;
 /// A pause is as long as the step before it, up to this time. Other work gets its turn between two steps.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 /// Days of resources read by one statement or written in one transaction.
 const ROWS_AT_ONCE: usize = 500;
-/// Statements per round that remove old days. The next round continues.
+/// Statements per round that remove old days, or numbers of a tenant that are 0. The next round continues.
 const REMOVALS: usize = 500;
 
 /// Result of one round.
@@ -94,6 +96,9 @@ pub async fn count_due(ctx: &Context, holder: &str) -> Result<Option<CountReport
     let mut due = round.list_due(None).await?;
     if due.is_empty() || !round.renew_lease().await? {
         return Ok(None);
+    }
+    if !round.apply_changes().await? {
+        return Ok(Some(round.report));
     }
     while let Some(last) = due.last().map(|scope| scope.tenant()) {
         for scope in due {
@@ -184,33 +189,48 @@ impl<'a> Round<'a> {
         if !self.count_versions(scope).await? || !self.count_nodes(scope).await? {
             return Ok(false);
         }
+        self.remove_zeros(scope).await?;
         adoption_counting::record_node_count(self.ctx.db(), scope, self.now).await?;
         self.report.tenants += 1;
         Ok(true)
     }
 
-    /// Counts the devices of a tenant by version. Returns `false` if the lease was lost meanwhile.
-    async fn count_versions(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
-        let since = self.now - TimeDelta::days(i64::from(SEEN_WITHIN_DAYS));
-        let mut tally = Tally::default();
-        let mut last: Option<String> = None;
+    /// Adds the changes that writers have appended to the numbers. Returns `false` if the lease was lost meanwhile.
+    async fn apply_changes(&mut self) -> Result<bool, ServiceError> {
         loop {
             if !self.renew_lease().await? {
                 return Ok(false);
             }
-            let (began, db) = (timer::now(), self.ctx.db());
-            let installs = match db.backend() {
-                Backend::Sqlite => INSTALLS_AT_ONCE,
-                Backend::Postgres => POSTGRES_INSTALLS_AT_ONCE,
-            };
-            let step = adoption_counting::count_step(db, scope, last.as_deref(), since, installs).await?;
-            tally.add(step.counts);
-            last = step.last_device;
-            if last.is_none() {
+            let began = timer::now();
+            if !device_counts::apply_changes(self.ctx.db(), CHANGES_AT_ONCE).await? {
+                return Ok(true);
+            }
+            pause_after(began).await;
+        }
+    }
+
+    /// Counts the devices of a tenant by version. Returns `false` if the lease was lost meanwhile.
+    async fn count_versions(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
+        let since = first_counted_day(self.now, SEEN_WITHIN_DAYS);
+        let mut tally = Tally::default();
+        let mut last: Option<AppVersionCount> = None;
+        let reader = device_counts::begin_pages(self.ctx.db()).await?;
+        loop {
+            if !self.renew_lease().await? {
+                return Ok(false);
+            }
+            let began = timer::now();
+            let limit = VERSIONS_AT_ONCE;
+            let page = device_counts::list_versions(&reader, scope, since, last.as_ref(), limit).await?;
+            let is_last_page = (page.len() as u64) < limit;
+            last = page.last().cloned();
+            tally.add(page);
+            if is_last_page {
                 break;
             }
             pause_after(began).await;
         }
+        drop(reader);
         self.save(scope, tally).await?;
         Ok(true)
     }
@@ -260,6 +280,17 @@ impl<'a> Round<'a> {
             }
             tx.commit().await?;
             self.report.gone += days.len() as u64;
+        }
+        Ok(())
+    }
+
+    async fn remove_zeros(&self, scope: TenantScope) -> Result<(), ServiceError> {
+        for _ in 0..REMOVALS {
+            let began = timer::now();
+            if !device_counts::remove_zeros(self.ctx.db(), scope, ROWS_AT_ONCE as u64).await? {
+                break;
+            }
+            pause_after(began).await;
         }
         Ok(())
     }

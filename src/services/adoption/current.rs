@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::services::{Caller, Context, ServiceError, apps};
 use crate::storage::adoption::{self, HistorySelection};
 use crate::storage::{adoption_counting, device_installs};
 use slipway_domain::access::{Action, TenantScope};
-use slipway_domain::catalog::adoption::{AdoptionCounts, SEEN_WITHIN_DAYS, VersionDevices};
+use slipway_domain::catalog::adoption::{AdoptionCounts, SEEN_WITHIN_DAYS, VersionDevices, counted_since};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::install::InstallFilter;
@@ -54,7 +54,7 @@ async fn count_now(
     scope: TenantScope,
     filter: &InstallFilter<'_>,
 ) -> Result<CurrentAdoption, ServiceError> {
-    let since = ctx.now() - TimeDelta::days(i64::from(SEEN_WITHIN_DAYS));
+    let since = counted_since(ctx.now(), SEEN_WITHIN_DAYS);
     let (name, identifier) = (filter.package_name, filter.identifier);
     let mut versions = BTreeMap::<Identifier, Vec<VersionDevices>>::new();
     for count in device_installs::count_versions(ctx.db(), scope, name, identifier, since).await? {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use crate::storage::adoption_counting::AppVersionCount;
+use crate::storage::device_counts::AppVersionCount;
 use slipway_domain::catalog::adoption::{
     AdoptionCounts, DailyAdoption, KEPT_VERSIONS, ResourceDay, VersionDevices,
 };
@@ -47,7 +47,7 @@ impl Tally {
         }
     }
 
-    /// Adds the counts of a step.
+    /// Adds the counts of a page.
     pub(super) fn add(&mut self, counts: Vec<AppVersionCount>) {
         for AppVersionCount { app, count } in counts {
             let resource = self.resources.entry((app, count.identifier)).or_default();

@@ -126,11 +126,11 @@ async fn insert_devices(app: &TestApp) {
         statements.insert(0, format!("{recording}1"));
         statements.push(format!("{recording}0"));
     } else {
-        statements.insert(0, "ALTER TABLE devices DISABLE TRIGGER USER".to_owned());
-        statements.insert(0, "ALTER TABLE device_installs DISABLE TRIGGER USER".to_owned());
-        statements.push("ALTER TABLE devices ENABLE ALWAYS TRIGGER devices_announce".to_owned());
-        statements
-            .push("ALTER TABLE device_installs ENABLE ALWAYS TRIGGER device_installs_announce".to_owned());
+        for table in ["devices", "device_installs"] {
+            let trigger = |state: &str| format!("ALTER TABLE {table} {state} TRIGGER {table}_announce");
+            statements.insert(0, trigger("DISABLE"));
+            statements.push(trigger("ENABLE ALWAYS"));
+        }
     }
     for statement in statements {
         connection.execute_unprepared(&statement).await.unwrap();

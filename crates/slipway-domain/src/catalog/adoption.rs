@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::ids::AppId;
 use super::text::Identifier;
@@ -16,6 +16,18 @@ pub const KEPT_DAYS: u16 = 400;
 /// Versions that are kept for each resource and day. Devices choose the versions that they report, so their number is
 /// not bounded otherwise.
 pub const KEPT_VERSIONS: usize = 50;
+
+/// Returns the first day on which a device must have checked to count, if it must have within a number of `days`.
+///
+/// Whole days of UTC count, because the time of a check is recorded to the day.
+pub fn first_counted_day(now: DateTime<Utc>, days: u16) -> NaiveDate {
+    now.date_naive() - TimeDelta::days(i64::from(days))
+}
+
+/// Returns the beginning of [`first_counted_day`].
+pub fn counted_since(now: DateTime<Utc>, days: u16) -> DateTime<Utc> {
+    first_counted_day(now, days).and_time(NaiveTime::MIN).and_utc()
+}
 
 /// Number of devices on one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

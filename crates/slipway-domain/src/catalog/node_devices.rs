@@ -58,18 +58,19 @@ impl NodeCounts {
 
     /// Returns the remaining numbers above 0.
     pub fn into_rest(self) -> Vec<NodeDevices> {
-        let nodes = self.devices.iter().enumerate();
-        let counted = nodes.map(|(index, devices)| NodeDevices {
-            path: self.directory.path_at(index).map(str::to_owned).collect(),
-            devices: *devices,
-        });
         let total = NodeDevices {
             path: Vec::new(),
             devices: self.total,
         };
+        let of_node = |(index, devices)| NodeDevices {
+            path: self.directory.path_at(index).map(str::to_owned).collect(),
+            devices,
+        };
+        let nodes = self.devices.iter().copied().enumerate();
+        let counted = nodes.filter(|(_, devices)| *devices > 0).map(of_node);
         std::iter::once(total)
+            .filter(|total| total.devices > 0)
             .chain(counted)
-            .filter(|node| node.devices > 0)
             .collect()
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::{ROWS_AT_ONCE, Round, pause_after};
 use crate::live::Lookup;
 use crate::services::ServiceError;
-use crate::storage::{adoption_counting, catalog_states, org_device_counts};
+use crate::storage::{catalog_states, device_counts, org_device_counts};
 use crate::timer;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::node_devices::{NodeCounts, NodeDevices};
 use slipway_domain::catalog::org::OrgDirectory;
 
-/// Devices read by one statement. Each may have places of its own, which are parsed between two statements.
-const DEVICES_AT_ONCE: u64 = 10_000;
+/// Places read by one statement. They are parsed between two statements.
+const PLACES_AT_ONCE: u64 = 1_000;
 /// Stored numbers read by one statement.
-const NODES_AT_ONCE: u64 = 5_000;
+const NODES_AT_ONCE: u64 = 1_000;
 
 /// Differences between the counted and the stored numbers.
 struct Differences {
@@ -26,22 +26,25 @@ impl Round<'_> {
     /// Counts the devices of a tenant by org node. Returns `false` if the lease was lost meanwhile.
     pub(super) async fn count_nodes(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
         let mut counts = NodeCounts::new(self.find_directory(scope).await?);
-        let mut last: Option<String> = None;
+        let mut last: Option<i64> = None;
+        let reader = device_counts::begin_pages(self.ctx.db()).await?;
         loop {
             if !self.renew_lease().await? {
                 return Ok(false);
             }
-            let (began, db) = (timer::now(), self.ctx.db());
-            let step = adoption_counting::count_places(db, scope, last.as_deref(), DEVICES_AT_ONCE).await?;
-            for count in step.counts {
+            let began = timer::now();
+            let page = device_counts::list_places(&reader, scope, last, PLACES_AT_ONCE).await?;
+            let is_last_page = (page.len() as u64) < PLACES_AT_ONCE;
+            last = page.last().map(|count| count.id);
+            for count in page {
                 counts.add(count.places.as_ref(), count.devices);
             }
-            last = step.last_device;
-            if last.is_none() {
+            if is_last_page {
                 break;
             }
             pause_after(began).await;
         }
+        drop(reader);
         let differences = self.compare(scope, counts).await?;
         self.save_nodes(scope, &differences).await?;
         Ok(true)

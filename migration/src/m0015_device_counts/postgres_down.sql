@@ -1,0 +1,14 @@
+DROP TRIGGER devices_count_truncate ON devices;
+DROP TRIGGER devices_count_delete ON devices;
+DROP TRIGGER devices_count_update ON devices;
+DROP TRIGGER devices_count_insert ON devices;
+DROP FUNCTION slipway_count_places();
+DROP TRIGGER device_installs_count_truncate ON device_installs;
+DROP TRIGGER device_installs_count_delete ON device_installs;
+DROP TRIGGER device_installs_count_update ON device_installs;
+DROP TRIGGER device_installs_count_insert ON device_installs;
+DROP FUNCTION slipway_count_installs();
+DROP TABLE place_count_changes;
+DROP TABLE install_count_changes;
+DROP TABLE place_counts;
+DROP TABLE install_counts;
