@@ -6,6 +6,15 @@ use serde_json::json;
 
 use crate::api::harness::{Caller, TENANT, in_tenant};
 
+/// Counts the devices that were inserted without triggers.
+const COUNT_ANEW: &str = "DELETE FROM install_count_changes; DELETE FROM place_count_changes; \
+     DELETE FROM install_counts; DELETE FROM place_counts; \
+     INSERT INTO install_counts (tenant_id, app_id, identifier, version_code, seen_on, devices) \
+     SELECT tenant_id, app_id, identifier, version_code, (seen_at AT TIME ZONE 'UTC')::date, count(*) \
+     FROM device_installs WHERE app_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5; \
+     INSERT INTO place_counts (tenant_id, places, devices) \
+     SELECT tenant_id, coalesce(org_info, ''), count(*) FROM devices GROUP BY 1, 2";
+
 /// Number of rows of the tenant. One of its apps, [`LARGE_APP`], is large.
 pub(super) struct Size {
     /// Apps with one resource of ten releases each.
@@ -153,6 +162,9 @@ impl Filler {
             // Foreign keys are not checked row by row.
             let role = if is_on { "origin" } else { "replica" };
             self.run(&format!("SET session_replication_role = {role}")).await;
+            if is_on {
+                self.run(COUNT_ANEW).await;
+            }
         } else {
             self.run(&format!(
                 "UPDATE device_recording SET is_on = {}",

@@ -10,6 +10,7 @@ use super::tab::{NARROW, Tab};
 use crate::api::console::objects::Objects;
 use crate::api::console::roles::pages;
 use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, in_tenant, release_fields, with};
+use crate::api::operations::make_person;
 
 /// Maximum size of a page with its style sheet and script, in bytes.
 const MOST_BYTES: u64 = 60 * 1024;
@@ -99,24 +100,53 @@ async fn add_long_names(app: &TestApp) -> Vec<String> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_accessible_small_and_fits_a_narrow_screen() {
+/// Examines every page as a person with a role, in a language.
+async fn examine_all(role: Option<&str>, languages: &str) {
     let app = TestApp::start(TestDatabase::sqlite().await).await;
     let admin = app.tenant_admin(TENANT).await;
     let objects = Objects::make(&app, &admin, TENANT, 0).await;
     let mut paths = add_long_names(&app).await;
     paths.extend(pages().map(|path| format!("/console{}", objects.fill(path))));
     paths.push("/console/nowhere".to_owned());
+    let person = match role {
+        Some(role) => {
+            make_person(&admin, TENANT, "a-person", role).await;
+            "a-person"
+        }
+        None => ADMIN,
+    };
     let tab = Tab::open(&app.url).await;
+    tab.set_languages(languages).await;
     tab.forbid_cache().await;
     tab.preload(&axe()).await;
     let mut faults = examine(&tab, "/console/sign-in").await;
-    tab.sign_in("/console", ADMIN, PASSWORD).await;
+    tab.sign_in("/console", person, PASSWORD).await;
     for path in paths {
         faults.extend(examine(&tab, &path).await);
+        let shown = tab.run("return document.documentElement.lang").await;
+        assert!(
+            languages.starts_with(shown.as_str().unwrap()),
+            "{path} is {shown}"
+        );
     }
     assert!(faults.is_empty(), "{faults:#?}");
     tab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_accessible_small_and_fits_a_narrow_screen() {
+    examine_all(None, "en").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_viewer_is_accessible_small_and_fits_a_narrow_screen() {
+    examine_all(Some("viewer"), "en").await;
+}
+
+/// Pages that the role has no access to are examined as the error that takes their place.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_publisher_in_chinese_is_accessible_small_and_fits_a_narrow_screen() {
+    examine_all(Some("publisher"), "zh-CN").await;
 }
 
 /// Returns the problems of a page.
