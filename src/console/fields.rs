@@ -3,8 +3,8 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::input::Input;
-use super::org_codes;
 use super::texts::Texts;
+use slipway_domain::catalog::org_path;
 
 /// Text in the language of the page.
 pub(super) type Label = fn(&Texts) -> &'static str;
@@ -205,7 +205,7 @@ pub(super) fn value(kind: Kind, text: &str) -> Value {
         Kind::Json => serde_json::from_str(text).unwrap_or_else(|_| as_text()),
         Kind::Instant => Value::String(instant(text)),
         Kind::OrgScopes => lines(text, org_scope),
-        Kind::OrgPath => org_codes::split(text).into_iter().map(Value::String).collect(),
+        Kind::OrgPath => org_path::split(text).into_iter().map(Value::String).collect(),
         Kind::Rules => lines(text, rule),
         Kind::Targets => lines(text, |line| {
             let (device, project) = line.rsplit_once('@').unwrap_or((line, ""));
@@ -221,7 +221,7 @@ fn lines(text: &str, value: impl Fn(&str) -> Value) -> Value {
 
 fn org_scope(line: &str) -> Value {
     let mut scope = Map::new();
-    for (index, code) in org_codes::split(line).into_iter().enumerate() {
+    for (index, code) in org_path::split(line).into_iter().enumerate() {
         if !code.is_empty() {
             scope.insert(format!("l{}Code", index + 1), Value::String(code));
         }

@@ -26,7 +26,6 @@ mod memory_view;
 mod missing_form;
 mod notices;
 mod opened_values;
-mod org_codes;
 mod page_error;
 mod pages;
 mod release_summary;

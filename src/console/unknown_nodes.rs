@@ -1,10 +1,10 @@
 //! Org nodes of a release or a pin that the org directory does not have. They are a warning: a directory may come later.
 
-use super::org_codes;
 use super::visit::Visit;
 use crate::services::org_directory;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{Level, LevelCodes, OrgScope};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::targeting::Targeting;
 
 /// Maximum number of nodes that a warning names.
@@ -40,5 +40,5 @@ fn line_of(codes: &LevelCodes) -> String {
         .iter()
         .rposition(|code| !code.is_empty())
         .map_or(0, |last| last + 1);
-    org_codes::join(&all[..depth])
+    org_path::join(&all[..depth])
 }

@@ -29,6 +29,7 @@ use slipway_domain::catalog::device::{Device, OrgInfo};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{Level, OrgScope};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Columns of an import: those that the hint of the form names, and those of the API.
@@ -178,8 +179,7 @@ fn org_text(org: Option<&OrgInfo>) -> String {
 
 pub(super) fn place(scope: &OrgScope) -> String {
     let codes = scope.codes();
-    let codes: Vec<_> = Level::all().filter_map(|level| codes.get(level)).collect();
-    codes.join("/")
+    org_path::join(Level::all().filter_map(|level| codes.get(level)))
 }
 
 pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -351,11 +351,9 @@ fn device_of([id, project, kind, path]: &[Option<&str>; 4]) -> Value {
         device["device_type"] = json!(kind);
     }
     if let Some(path) = path {
-        let codes = path
-            .split('/')
-            .enumerate()
-            .filter(|(_, code)| !code.trim().is_empty());
-        let codes = codes.map(|(index, code)| (format!("l{}Code", index + 1), json!(code.trim())));
+        let codes = org_path::split(path).into_iter().enumerate();
+        let codes = codes.filter(|(_, code)| !code.is_empty());
+        let codes = codes.map(|(index, code)| (format!("l{}Code", index + 1), json!(code)));
         device["org_info"] = Value::Object(codes.collect());
     }
     device

@@ -28,6 +28,7 @@ use crate::services::org_tree::{TreeNode, TreePage, TreeSelection};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::LEVELS;
+use slipway_domain::catalog::org_path;
 
 /// Number of nodes on a page.
 const SHOWN: usize = 50;
@@ -106,11 +107,8 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let TenantPath { tenant_id } = visit.path()?;
     let DirectoryTree { tree, etag } = read_tree(visit, tenant_id).await?;
     let at = visit.param("path").unwrap_or_default();
-    let path: Vec<_> = at
-        .split('/')
-        .filter(|code| !code.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut path = org_path::split(&at);
+    path.retain(|code| !code.is_empty());
     let tenant = format!("/console/tenants/{tenant_id}");
     let base = format!("{tenant}/org");
     let selection = TreeSelection::Below {
@@ -187,7 +185,7 @@ fn query_of(pairs: &[(&str, &str)]) -> String {
 
 fn trail(base: &str, path: &[String]) -> Vec<Link> {
     let link = |end: usize| Link {
-        href: format!("{base}?{}", query_of(&[("path", &path[..end].join("/"))])),
+        href: format!("{base}?{}", query_of(&[("path", &org_path::join(&path[..end]))])),
         label: path[end - 1].clone(),
     };
     (1..=path.len()).map(link).collect()
@@ -198,7 +196,7 @@ fn code_of(node: &TreeNode) -> &str {
 }
 
 fn row(tenant: &str, node: &TreeNode) -> NodeRow {
-    let path = node.path.join("/");
+    let path = org_path::join(&node.path);
     let has_children = node.below > 0;
     NodeRow {
         href: has_children.then(|| format!("{tenant}/org?{}", query_of(&[("path", &path)]))),

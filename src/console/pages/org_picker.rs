@@ -7,13 +7,13 @@ use askama::Template;
 use crate::console::format::count;
 use crate::console::fragment::Fragment;
 use crate::console::input::Input;
-use crate::console::org_codes;
 use crate::console::page_error::PageError;
 use crate::console::texts::Texts;
 use crate::console::visit::Visit;
 use crate::services::org_directory::list_nodes;
 use crate::services::org_tree::{TreeNode, TreePage, TreeSelection};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::org_path;
 
 /// Number of nodes that are shown at once. A form has at most 100 fields, and each node may add two.
 const SHOWN: usize = 20;
@@ -48,9 +48,9 @@ pub(super) fn apply_boxes(input: &mut Input) {
                 continue;
             };
             let (was, is) = (marks.contains(mark), input.has(&format!("{name}.{index}")));
-            let codes = org_codes::split(path);
+            let codes = org_path::split(path);
             if was && !is {
-                lines.retain(|line| org_codes::split(line) != codes);
+                lines.retain(|line| org_path::split(line) != codes);
             } else if is && !was && !lists(&lines, &codes) {
                 lines.push(path.to_owned());
             }
@@ -61,7 +61,7 @@ pub(super) fn apply_boxes(input: &mut Input) {
 }
 
 fn lists(lines: &[String], codes: &[String]) -> bool {
-    lines.iter().any(|line| org_codes::split(line) == codes)
+    lines.iter().any(|line| org_path::split(line) == codes)
 }
 
 /// Part of the tree that a sent form asks for.
@@ -94,7 +94,7 @@ impl View {
     }
 
     fn path(&self) -> Vec<String> {
-        let codes = org_codes::split(&self.at);
+        let codes = org_path::split(&self.at);
         codes.into_iter().filter(|code| !code.is_empty()).collect()
     }
 
@@ -195,7 +195,7 @@ impl OpenPicker {
             lines.map(str::to_owned).collect::<Vec<_>>()
         });
         let row = |node: &TreeNode| Row {
-            path: org_codes::join(&node.path),
+            path: org_path::join(&node.path),
             label: if is_search {
                 node.path.join(" / ")
             } else {
@@ -212,7 +212,7 @@ impl OpenPicker {
         Self {
             shown: rows.iter().map(Row::shown).collect::<Vec<_>>().join("\n"),
             trail: (1..=path.len())
-                .map(|end| (org_codes::join(&path[..end]), path[end - 1].clone()))
+                .map(|end| (org_path::join(&path[..end]), path[end - 1].clone()))
                 .collect(),
             next: last.cloned().filter(|_| page.has_more && !is_search),
             is_cut: page.has_more && is_search,

@@ -4,10 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
 use crate::console::form_view::Values;
-use crate::console::org_codes;
 use crate::console::texts::Texts;
 use slipway_domain::catalog::attribute::AttributeRule;
 use slipway_domain::catalog::org::{Level, OrgScope};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::release_content::ReleaseContent;
 use slipway_domain::catalog::rollout::RolloutUnit;
 
@@ -157,7 +157,7 @@ fn lines<T>(items: &[T], line: impl Fn(&T) -> String) -> String {
 fn scope_line(scope: &OrgScope) -> String {
     let codes = scope.codes();
     let levels = Level::all().take(codes.depth());
-    org_codes::join(levels.map(|level| codes.get(level).unwrap_or_default()))
+    org_path::join(levels.map(|level| codes.get(level).unwrap_or_default()))
 }
 
 fn rule_line(rule: &AttributeRule) -> String {

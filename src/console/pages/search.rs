@@ -7,7 +7,6 @@ use askama::Template;
 
 use super::devices::before;
 use crate::console::format::segment;
-use crate::console::org_codes;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
@@ -20,6 +19,7 @@ use crate::services::{ServiceError, apps, artifacts, devices, org_directory, pus
 use slipway_domain::access::Action;
 use slipway_domain::catalog::device::DeviceFilter;
 use slipway_domain::catalog::ids::{PushId, TenantId};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::text::{Sha256, TraceId};
 
@@ -139,7 +139,7 @@ async fn nodes_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Lin
     visit
         .run_heavy(async move |ctx, caller| {
             let directory = org_directory::get_tree(&ctx, &caller, tenant).await?;
-            let path = TreeSelection::EndingWith(org_codes::split(&text));
+            let path = TreeSelection::EndingWith(org_path::split(&text));
             let mut found = directory.tree.select(&path, LIMIT);
             if found.nodes.is_empty() {
                 found = directory.tree.select(&TreeSelection::Matching(text), LIMIT);
@@ -151,7 +151,7 @@ async fn nodes_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Lin
 
 /// Returns a link to the devices of a node.
 fn node_link(tenant: TenantId, node: &TreeNode) -> Link {
-    let path = node.path.join("/");
+    let path = org_path::join(&node.path);
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("org", &path);
     Link {

@@ -96,7 +96,8 @@ pub(crate) struct DevicesQuery {
     /// Only devices of this type.
     #[param(min_length = 1, max_length = 128)]
     pub(crate) device_type: Option<String>,
-    /// Only devices at or below this org node, given as its codes from l1 down, joined with `/`.
+    /// Only devices at or below this org node, given as its codes from l1 down, joined with `/`. A backslash precedes a `/`
+    /// or a backslash that belongs to a code.
     #[param(example = "HM/HM-SH")]
     pub(crate) org: Option<String>,
     /// Only devices that have this app.

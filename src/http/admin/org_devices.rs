@@ -29,7 +29,8 @@ struct OrgDevicesQuery {
     /// `next_cursor` of the previous page.
     #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
-    /// Codes of the node from l1 down, joined with `/`. The whole tenant if absent.
+    /// Codes of the node from l1 down, joined with `/`. A backslash precedes a `/` or a backslash that belongs to a code.
+    /// The whole tenant if absent.
     #[param(min_length = 1, example = "HM/HM-SH")]
     path: Option<String>,
 }

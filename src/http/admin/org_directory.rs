@@ -17,6 +17,7 @@ use crate::http::respond;
 use crate::services::org_directory;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::text::Name;
 
 request! {
@@ -56,9 +57,9 @@ pub(super) fn read_path(codes: Vec<String>) -> Result<Vec<OrgCode>, Invalid> {
     codes.iter().map(|code| OrgCode::parse(code)).collect()
 }
 
-/// Reads a path of level codes from l1 down, joined with `/`.
+/// Reads a path of level codes from l1 down, joined with `/` as in [`org_path`].
 pub(super) fn read_joined_path(text: String) -> Result<Vec<OrgCode>, Invalid> {
-    read_path(text.split('/').map(str::to_owned).collect())
+    read_path(org_path::split(&text))
 }
 
 fn read_time_zone(text: String) -> Result<Tz, Invalid> {

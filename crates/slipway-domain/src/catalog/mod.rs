@@ -27,6 +27,7 @@ pub mod node_devices;
 pub mod org;
 mod org_directory;
 mod org_level;
+pub mod org_path;
 pub mod page;
 pub mod pin;
 pub mod push;

@@ -7,6 +7,7 @@ use super::attribute::{AttributeRule, RuleOp};
 use super::field::excerpt;
 use super::language::{Language, filled};
 use super::org::{Level, OrgScope};
+use super::org_path;
 use super::release_content::ReleaseContent;
 use super::rollout::{RolloutUnit, Share};
 use super::targeting::Targeting;
@@ -240,7 +241,7 @@ fn place(scope: &OrgScope) -> String {
         .all(|level| codes.get(level).is_some());
     let named = Level::all().filter_map(|level| codes.get(level).map(|code| (level, code)));
     if is_path {
-        named.map(|(_, code)| code).collect::<Vec<_>>().join("/")
+        org_path::join(named.map(|(_, code)| code))
     } else {
         let named: Vec<_> = named.map(|(level, code)| format!("{level} {code}")).collect();
         named.join(" ")

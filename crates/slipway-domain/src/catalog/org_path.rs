@@ -1,8 +1,8 @@
-//! Org paths as one line of text: codes from l1 down, joined by `/`. A backslash stands before a `/` or a backslash that
-//! belongs to a code.
+//! Org paths as one line of text: codes from l1 down, joined with `/`. A backslash precedes each `/` and each backslash
+//! that belongs to a code.
 
 /// Splits a line into its codes, trimmed. A level that is left empty is an empty code.
-pub(super) fn split(line: &str) -> Vec<String> {
+pub fn split(line: &str) -> Vec<String> {
     let mut codes = Vec::new();
     let mut code = String::new();
     let mut rest = line.chars().peekable();
@@ -21,7 +21,7 @@ pub(super) fn split(line: &str) -> Vec<String> {
 }
 
 /// Joins codes to the line that [`split`] reads.
-pub(super) fn join<S: AsRef<str>>(codes: impl IntoIterator<Item = S>) -> String {
+pub fn join<S: AsRef<str>>(codes: impl IntoIterator<Item = S>) -> String {
     let escaped = |code: S| code.as_ref().replace('\\', "\\\\").replace('/', "\\/");
     codes.into_iter().map(escaped).collect::<Vec<_>>().join("/")
 }
