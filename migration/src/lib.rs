@@ -16,6 +16,7 @@ mod m0010_push_senders;
 mod m0011_list_indexes;
 mod m0012_refresh_function;
 mod m0013_page_indexes;
+mod m0014_lookup_indexes;
 mod m0015_device_counts;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_list_indexes::ListIndexes),
             Box::new(m0012_refresh_function::RefreshFunction),
             Box::new(m0013_page_indexes::PageIndexes),
+            Box::new(m0014_lookup_indexes::LookupIndexes),
             Box::new(m0015_device_counts::DeviceCounts),
         ]
     }

@@ -1,13 +1,16 @@
 //! Pins: hold devices back, or on exactly one version.
 
+use std::collections::BTreeSet;
+
 use super::audit::{self, Audited, AuditedChange, AuditedPin};
-use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, memory};
 use crate::random;
 use crate::storage::pins::PinFilter;
 use crate::storage::{CatalogTx, Reader, pins, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
+use slipway_domain::catalog::device::{Device, OrgInfo};
 use slipway_domain::catalog::ids::{AppId, PinId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
@@ -29,6 +32,24 @@ pub struct NewPin {
 pub struct NamedPin {
     pub package_name: PackageName,
     pub pin: Versioned<Pin>,
+}
+
+/// Selection of a tenant's pins. An absent field selects every pin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PinSelection {
+    pub package_name: Option<PackageName>,
+    pub identifier: Option<Identifier>,
+    pub target: Option<PinTarget>,
+}
+
+/// Newest pins on one target.
+#[derive(Debug, Clone)]
+pub struct TargetPins {
+    pub target: PinTarget,
+    /// Newest first.
+    pub pins: Vec<NamedPin>,
+    /// `true` if the target has more pins.
+    pub has_more: bool,
 }
 
 /// Creates a pin. A pin with the same target is replaced and keeps its id.
@@ -122,12 +143,11 @@ pub async fn list(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    package_name: Option<&PackageName>,
-    identifier: Option<&Identifier>,
+    selection: &PinSelection,
     page: &PageRequest,
 ) -> Result<Page<NamedPin>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = match package_name {
+    let app = match &selection.package_name {
         Some(name) => match apps::find(ctx.db(), scope, name).await {
             Ok(found) => Some(found.value.id),
             Err(ServiceError::NotFound(_)) => {
@@ -140,7 +160,12 @@ pub async fn list(
         },
         None => None,
     };
-    let found = pins::list(ctx.db(), scope, &PinFilter { app, identifier }, page).await?;
+    let filter = PinFilter {
+        app,
+        identifier: selection.identifier.as_ref(),
+        target: selection.target.as_ref(),
+    };
+    let found = pins::list(ctx.db(), scope, &filter, page).await?;
     let mut items = Vec::with_capacity(found.items.len());
     for pin in found.items {
         items.push(with_name(ctx, scope, pin).await?);
@@ -149,6 +174,51 @@ pub async fn list(
         items,
         next: found.next,
     })
+}
+
+/// Lists the newest pins that apply to a device, up to `limit` of each target, in the order of precedence. Targets
+/// without pins are absent.
+///
+/// Nodes above the stored places are those of the directory in the memory of this node, as for a check.
+pub async fn list_for_device(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    device: &Device,
+    limit: usize,
+) -> Result<Vec<TargetPins>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    let org = device
+        .org_info
+        .clone()
+        .map(|org| complete(ctx, caller, tenant, org));
+    let targets = PinTarget::all_of(&device.id, org.as_ref());
+    let reader = ctx.db().begin_read().await?;
+    let found = pins::list_of_targets(&reader, scope, &targets, limit as u64 + 1).await?;
+    let ids: BTreeSet<_> = found.iter().flatten().map(|pin| pin.value.app_id).collect();
+    let names = crate::storage::apps::list_package_names(&reader, scope, ids).await?;
+    let of_target = |target: PinTarget, pins: Vec<Versioned<Pin>>| TargetPins {
+        target,
+        has_more: pins.len() > limit,
+        pins: pins
+            .into_iter()
+            .take(limit)
+            .filter_map(|pin| {
+                let package_name = names.get(&pin.value.app_id)?.clone();
+                Some(NamedPin { package_name, pin })
+            })
+            .collect(),
+    };
+    let all = targets.into_iter().zip(found);
+    let all = all.map(|(target, pins)| of_target(target, pins));
+    Ok(all.filter(|found| !found.pins.is_empty()).collect())
+}
+
+fn complete(ctx: &Context, caller: &Caller, tenant: TenantId, org: OrgInfo) -> OrgInfo {
+    match memory::find_tenant(ctx, caller, tenant) {
+        Ok(served) => org.completed(&served.directory),
+        Err(_) => org,
+    }
 }
 
 pub async fn get(

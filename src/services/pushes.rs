@@ -21,7 +21,7 @@ use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::{
     Push, PushContent, PushRequest, PushTarget, TargetRecord, TargetState, UrlSchemes,
 };
-use slipway_domain::catalog::text::TraceId;
+use slipway_domain::catalog::text::{DeviceId, TraceId};
 
 /// Period in which a repeated push is recognized.
 const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);
@@ -43,6 +43,13 @@ pub struct PushWithCounts {
     pub push: Push,
     /// States without targets are absent.
     pub targets: BTreeMap<TargetState, u64>,
+}
+
+/// A push with its progress on one device.
+#[derive(Debug, Clone)]
+pub struct DevicePush {
+    pub push: Push,
+    pub target: TargetRecord,
 }
 
 /// Result of an accepted or repeated push.
@@ -314,6 +321,24 @@ pub async fn list(
     });
     Ok(Page {
         items: items.collect(),
+        next: found.next,
+    })
+}
+
+/// Lists the pushes of a device with its progress, newest first.
+pub async fn list_of_device(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    device: &DeviceId,
+    page: &PageRequest,
+) -> Result<Page<DevicePush>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
+    let reader = ctx.db().begin_read().await?;
+    let found = push_targets::list_of_device(&reader, scope, device, page).await?;
+    let items = found.items.into_iter();
+    Ok(Page {
+        items: items.map(|(target, push)| DevicePush { push, target }).collect(),
         next: found.next,
     })
 }

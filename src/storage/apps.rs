@@ -119,6 +119,27 @@ pub async fn find_by_any_name(
     one(reader, scope, Column::Id.in_subquery(named.into_query())).await
 }
 
+/// Returns the current package names of these apps.
+pub async fn list_package_names(
+    reader: &impl Reader,
+    scope: TenantScope,
+    ids: impl IntoIterator<Item = AppId>,
+) -> Result<HashMap<AppId, PackageName>, StorageError> {
+    let rows: Vec<(Uuid, String)> = of_tenant(scope)
+        .filter(Column::Id.is_in(ids.into_iter().map(AppId::uuid)))
+        .select_only()
+        .columns([Column::Id, Column::PackageName])
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    rows.into_iter()
+        .map(|(id, name)| {
+            let name = Row::of("apps", id).column("package_name", PackageName::parse(name))?;
+            Ok((AppId::from_uuid(id), name))
+        })
+        .collect()
+}
+
 /// Lists the apps of a tenant by package name, bytewise.
 pub async fn list(
     reader: &impl Reader,

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait as _, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
 };
 
 use super::entity::pin::{Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
-use super::row::{Row, to_json};
+use super::reader::Connection as _;
+use super::row::{Row, models, to_json};
 use super::selection::AppSelection;
 use super::versioned::first_version;
 use super::{CatalogTx, Reader, StorageError};
@@ -29,6 +30,7 @@ use slipway_domain::catalog::versioned::Versioned;
 pub struct PinFilter<'a> {
     pub app: Option<AppId>,
     pub identifier: Option<&'a Identifier>,
+    pub target: Option<&'a PinTarget>,
 }
 
 pub async fn find(
@@ -70,10 +72,37 @@ pub async fn list(
         .apply_if(filter.app, |rows, app| rows.filter(Column::AppId.eq(app.uuid())))
         .apply_if(filter.identifier, |rows, identifier| {
             rows.filter(Column::Identifier.eq(identifier.as_str()))
+        })
+        .apply_if(filter.target, |rows, target| {
+            rows.filter(Column::TargetKey.eq(target.key()))
         });
     fetch_page(page, reader, rows, SortBy::Ascending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
+}
+
+/// Lists up to `limit` pins on each of these targets, newest first.
+pub async fn list_of_targets(
+    reader: &impl Reader,
+    scope: TenantScope,
+    targets: &[PinTarget],
+    limit: u64,
+) -> Result<Vec<Vec<Versioned<Pin>>>, StorageError> {
+    let connection = reader.connection();
+    // One query for each target reads an index in its order. A query for all of them would sort their pins.
+    let of_target = |target: &PinTarget| {
+        of_tenant(scope)
+            .filter(Column::TargetKey.eq(target.key()))
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .build(connection.get_database_backend())
+    };
+    let queries = targets.iter().map(of_target).collect();
+    let mut pins = Vec::with_capacity(targets.len());
+    for rows in connection.query_together(queries).await? {
+        pins.push(models(&rows)?.into_iter().map(read).collect::<Result<_, _>>()?);
+    }
+    Ok(pins)
 }
 
 /// Selects all pins of these apps in order of creation.

@@ -44,6 +44,7 @@ async fn the_same_pin_target_keeps_its_id(database: TestDatabase) {
             PinFilter {
                 app: Some(wms.id),
                 identifier: Some(&a),
+                target: None,
             },
             2,
         ),
@@ -51,8 +52,16 @@ async fn the_same_pin_target_keeps_its_id(database: TestDatabase) {
             PinFilter {
                 app: Some(wms.id),
                 identifier: Some(&b),
+                target: None,
             },
             0,
+        ),
+        (
+            PinFilter {
+                target: Some(&of_node.target),
+                ..PinFilter::default()
+            },
+            1,
         ),
     ] {
         let page = pins::list(db, scope(1), &filter, &PageRequest::first(9))

@@ -5,6 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Value, json};
 
+use super::device_pins::DevicePins;
+use super::device_pushes::DevicePushes;
 use super::devices::DeviceRow;
 use super::explain::{CHECK, ExplanationView, explain_form};
 use crate::console::attempt::Attempt;
@@ -59,8 +61,10 @@ struct DevicePage<'a> {
     first_seen_at: Option<Moment>,
     attributes: Vec<(String, String)>,
     installs: Vec<InstallRow>,
-    pushes: Option<String>,
-    pins: Option<String>,
+    new_push: Option<String>,
+    new_pin: Option<String>,
+    pins: DevicePins,
+    pushes: DevicePushes,
     forms: Vec<FormView>,
     why: Vec<FormView>,
     explanation: Option<ExplanationView>,
@@ -118,8 +122,10 @@ async fn render(
             .into_iter()
             .collect(),
         installs: found.installs.iter().map(install_row).collect(),
-        pushes: visit.may(Action::Push).then(|| push_href(&tenant, &found)),
-        pins: visit.may(Action::WritePins).then(|| pin_href(&tenant, &found)),
+        new_push: visit.may(Action::Push).then(|| push_href(&tenant, &found)),
+        new_pin: visit.may(Action::WritePins).then(|| pin_href(&tenant, &found)),
+        pins: DevicePins::read(visit, &shell, path.tenant_id, &found.device.stored.device).await?,
+        pushes: DevicePushes::read(visit, &shell, path.tenant_id, &path.device_id).await?,
         forms: device_forms(visit, &shell, shown, &base, &found),
         why: why_forms(&shell, attempt, explanation.is_some(), &base, &found),
         explanation,

@@ -10,6 +10,8 @@ pub(super) mod audit_export;
 pub(super) mod credential_kinds;
 pub(super) mod credentials;
 pub(super) mod device;
+mod device_pins;
+mod device_pushes;
 pub(super) mod devices;
 mod existing_release;
 pub(super) mod explain;

@@ -14,17 +14,21 @@ use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
 use crate::console::unknown_nodes::unknown_nodes;
-use crate::console::visit::{Visit, parsed};
+use crate::console::visit::Visit;
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
-use crate::http::requests;
-use crate::services::pins::{self, NamedPin};
+use crate::http::requests::{self, PinsQuery};
+use crate::services::pins::{self, NamedPin, PinSelection};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
+use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
-use slipway_domain::catalog::text::{Identifier, PackageName};
+
+/// Filters by target. The names without `on_` fill in the form of a new pin.
+const ON_DEVICE: &str = "on_device";
+const ON_NODE: &str = "on_node";
 
 const PIN: Form = Form {
     key: "pin",
@@ -65,11 +69,46 @@ const DELETE: Form = Form {
 struct PinsPage<'a> {
     s: &'a Shell,
     base: String,
-    package_name: String,
-    identifier: String,
+    filter: FilterInput,
     pins: Vec<PinRow>,
     next: Option<String>,
     form: Option<FormView>,
+}
+
+/// Filter as the person wrote it.
+#[derive(PartialEq, Eq, Default)]
+struct FilterInput {
+    package_name: String,
+    identifier: String,
+    on_device: String,
+    on_node: String,
+}
+
+impl FilterInput {
+    fn of(visit: &Visit) -> Self {
+        let text = |name: &str| visit.param(name).unwrap_or_default();
+        Self {
+            package_name: text("package_name"),
+            identifier: text("identifier"),
+            on_device: text(ON_DEVICE),
+            on_node: text(ON_NODE),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        *self != Self::default()
+    }
+
+    fn selection(&self) -> Result<PinSelection, Problem> {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        requests::pin_selection(PinsQuery {
+            package_name: given(&self.package_name),
+            identifier: given(&self.identifier),
+            device_id: given(&self.on_device),
+            org_path: given(&self.on_node),
+            ..PinsQuery::default()
+        })
+    }
 }
 
 pub(super) struct PinRow {
@@ -100,9 +139,9 @@ impl PinRow {
             .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new());
         Self {
             resource: pin.identifier.to_string(),
-            target: target(shell.t, &pin.target),
+            target: target_in_words(shell.t, &pin.target),
             unknown_node: unknown_nodes(visit, tenant, place_of(&pin.target)),
-            mode: mode(shell.t, pin.mode),
+            mode: mode_in_words(shell.t, pin.mode),
             reason: pin.reason.to_string(),
             expires_at: pin.expires_at.map(Moment),
             created_at: Moment(named.pin.created_at),
@@ -113,11 +152,28 @@ impl PinRow {
     }
 }
 
-fn target(t: &Texts, target: &PinTarget) -> String {
+pub(super) fn target_in_words(t: &Texts, target: &PinTarget) -> String {
     match target {
         PinTarget::Device(id) => format!("{} {id}", t.device),
-        PinTarget::OrgNode(path) => path.iter().map(OrgCode::as_str).collect::<Vec<_>>().join("/"),
+        PinTarget::OrgNode(path) => org_path::join(path.iter().map(OrgCode::as_str)),
     }
+}
+
+/// Returns the query of the list of the pins on a target, or of one pin alone.
+pub(super) fn pin_query(target: &PinTarget, only: Option<&NamedPin>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(named) = only {
+        query
+            .append_pair("package_name", named.package_name.as_str())
+            .append_pair("identifier", named.pin.value.identifier.as_str());
+    }
+    match target {
+        PinTarget::Device(id) => query.append_pair(ON_DEVICE, id.as_str()),
+        PinTarget::OrgNode(path) => {
+            query.append_pair(ON_NODE, &org_path::join(path.iter().map(OrgCode::as_str)))
+        }
+    };
+    query.finish()
 }
 
 fn place_of(target: &PinTarget) -> Option<OrgScope> {
@@ -127,7 +183,7 @@ fn place_of(target: &PinTarget) -> Option<OrgScope> {
     }
 }
 
-fn mode(t: &Texts, mode: PinMode) -> String {
+pub(super) fn mode_in_words(t: &Texts, mode: PinMode) -> String {
     match mode {
         PinMode::Hold => t.pin_hold.to_owned(),
         PinMode::Exact(version) => format!("{} {version}", t.pin_exact),
@@ -141,19 +197,10 @@ pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageE
 
 async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let (package_name, identifier) = (visit.param("package_name"), visit.param("identifier"));
-    let of_app = parsed("package_name", package_name.clone(), PackageName::parse)?;
-    let of_resource = parsed("identifier", identifier.clone(), Identifier::parse)?;
+    let filter = FilterInput::of(visit);
+    let selection = filter.selection()?;
     let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-    let found = pins::list(
-        ctx,
-        &caller,
-        tenant_id,
-        of_app.as_ref(),
-        of_resource.as_ref(),
-        &page,
-    )
-    .await?;
+    let found = pins::list(ctx, &caller, tenant_id, &selection, &page).await?;
     let shell = Shell::of(visit, visit.texts().pins);
     let base = format!("/console/tenants/{tenant_id}/pins");
     let given = |name: &'static str| (name, visit.param(name).unwrap_or_default());
@@ -177,8 +224,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .collect(),
         next: visit.next_page(found.next),
         form: visit.may(Action::WritePins).then_some(form),
-        package_name: package_name.unwrap_or_default(),
-        identifier: identifier.unwrap_or_default(),
+        filter,
         base,
         s: &shell,
     };

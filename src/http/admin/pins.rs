@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::org_directory::read_path;
+use super::org_directory::{read_joined_path, read_path};
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, parse_instant};
@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::PinModeValue;
-use crate::services::pins::{self, NamedPin, NewPin};
+use crate::services::pins::{self, NamedPin, NewPin, PinSelection};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::pin::{PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Reason};
@@ -67,22 +67,29 @@ struct PinResponse {
 }
 
 /// Pagination and filters of a pin list.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct PinsQuery {
+pub(crate) struct PinsQuery {
     /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// `next_cursor` of the previous page.
     #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Only pins of this app.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    package_name: Option<String>,
+    pub(crate) package_name: Option<String>,
     /// Only pins of this resource.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    identifier: Option<String>,
+    pub(crate) identifier: Option<String>,
+    /// Only pins on this device.
+    #[param(min_length = 1, max_length = 128)]
+    pub(crate) device_id: Option<String>,
+    /// Only pins on this org node, given as its codes from l1 down, joined with `/`. A backslash precedes a `/` or a
+    /// backslash that belongs to a code. Exclusive with `device_id`.
+    #[param(min_length = 1, example = "HM/HM-SH")]
+    pub(crate) org_path: Option<String>,
 }
 
 impl From<&NamedPin> for PinResponse {
@@ -190,12 +197,23 @@ fn read_mode(mode: &str, version: Option<VersionCode>, fields: &mut FieldReader)
     None
 }
 
-fn read_filters(query: PinsQuery) -> Result<(Option<PackageName>, Option<Identifier>), Problem> {
+pub(super) fn read_selection(query: PinsQuery) -> Result<PinSelection, Problem> {
     let mut fields = FieldReader::default();
-    let package_name = fields.query_param("package_name", query.package_name, PackageName::parse);
-    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
+    let device = fields.query_param("device_id", query.device_id, DeviceId::parse);
+    let node = fields.query_param("org_path", query.org_path, read_joined_path);
+    if device.is_some() && node.is_some() {
+        fields.add_error(FieldError::invalid(
+            "org_path",
+            "must be absent if device_id is given",
+        ));
+    }
+    let selection = PinSelection {
+        package_name: fields.query_param("package_name", query.package_name, PackageName::parse),
+        identifier: fields.query_param("identifier", query.identifier, Identifier::parse),
+        target: device.map(PinTarget::Device).or(node.map(PinTarget::OrgNode)),
+    };
     fields.finish()?;
-    Ok((package_name, identifier))
+    Ok(selection)
 }
 
 /// List pins
@@ -207,16 +225,8 @@ fn read_filters(query: PinsQuery) -> Result<(Option<PackageName>, Option<Identif
 pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PinsQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let (package_name, identifier) = read_filters(query)?;
-    let found = pins::list(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        package_name.as_ref(),
-        identifier.as_ref(),
-        &page,
-    )
-    .await?;
+    let selection = read_selection(query)?;
+    let found = pins::list(&call.ctx, &call.caller, call.path.tenant_id, &selection, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |pin| PinResponse::from(&pin))))
 }
 

@@ -27,7 +27,8 @@ use super::org_directory::{ReplaceOrgDirectoryRequest, read_nodes};
 use super::people;
 use super::people::administrators::{CreateAdministratorRequest, UpdateAdministratorRequest};
 use super::people::users::{CreateUserRequest, UpdateUserRequest};
-use super::pins::PutPinRequest;
+pub(crate) use super::pins::PinsQuery;
+use super::pins::{PutPinRequest, read_selection};
 use super::publish_releases::PublishReleaseRequest;
 use super::push_fields::{CreatePushRequest, explain as explain_refusal};
 use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
@@ -43,7 +44,7 @@ use crate::services::credentials::NewCredential;
 use crate::services::devices::DeviceWithInstalls;
 use crate::services::explain::{CatalogSource, Explanation};
 use crate::services::offer_preview::{self, OfferPreview, OfferWriter, PreviewRequest};
-use crate::services::pins::NewPin;
+use crate::services::pins::{NewPin, PinSelection};
 use crate::services::pushes::PushRefusal;
 use crate::services::release_transitions::TransitionRequest;
 use crate::services::releases::NewRelease;
@@ -244,6 +245,11 @@ pub(crate) fn artifact_filters(query: ArtifactsQuery) -> Result<ArtifactFilters,
 /// Returns the exemption of an artifact from the deletion of unused ones, if it is given.
 pub(crate) fn artifact_keep(body: &Value) -> Result<Option<bool>, Problem> {
     parse::<UpdateArtifactRequest>(body)?.read()
+}
+
+/// Parses the filters of a list of pins.
+pub(crate) fn pin_selection(query: PinsQuery) -> Result<PinSelection, Problem> {
+    read_selection(query)
 }
 
 /// Parses the filters of a device list.

@@ -16,7 +16,9 @@ pub use deliver::{
     Claim, ClaimedTarget, acknowledge, claim_due_for_mqtt, expire_due, lock_of_push, mark_delivered,
     release_for_mqtt, withdraw,
 };
-pub use tracking::{OpenTarget, list_changed_since, list_of_pushes, list_open, list_open_of_device};
+pub use tracking::{
+    OpenTarget, list_changed_since, list_of_device, list_of_pushes, list_open, list_open_of_device,
+};
 
 use super::batch::ROWS;
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};

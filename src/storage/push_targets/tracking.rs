@@ -11,10 +11,12 @@ use sea_orm::{
 use super::lock::{is_after, is_open_at};
 use super::{Column, Entity, of_tenant, read, read_key};
 use crate::storage::batch::ROWS;
+use crate::storage::page::{SortBy, fetch_page};
 use crate::storage::{Reader, StorageError, pushes};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::{Push, TargetKey, TargetRecord};
 use slipway_domain::catalog::text::DeviceId;
 
@@ -91,6 +93,23 @@ pub async fn list_open_of_device(
         .await?;
     let targets: Vec<_> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
     with_pushes(reader, scope, targets).await
+}
+
+/// Lists the pushes of a device, newest first.
+pub async fn list_of_device(
+    reader: &impl Reader,
+    scope: TenantScope,
+    device: &DeviceId,
+    page: &PageRequest,
+) -> Result<Page<(TargetRecord, Push)>, StorageError> {
+    let rows = of_tenant(scope).filter(Column::DeviceId.eq(device.as_str()));
+    let by_sequence = SortBy::Descending(Column::Sequence);
+    let found = fetch_page(page, reader, rows, by_sequence, |row| row.sequence).await?;
+    let found = found.try_map(read)?;
+    Ok(Page {
+        items: with_pushes(reader, scope, found.items).await?,
+        next: found.next,
+    })
 }
 
 /// Pairs each target with its push.

@@ -6,6 +6,7 @@ mod browser;
 mod charts;
 mod chromium;
 mod database_away;
+mod device;
 mod existing_release;
 mod forms;
 mod new_release;

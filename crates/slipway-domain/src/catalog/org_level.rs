@@ -99,6 +99,12 @@ impl LevelCodes {
         self.0[level.index()].as_deref()
     }
 
+    /// Returns the codes from l1 down to the first level that is not named.
+    pub fn path(&self) -> Vec<OrgCode> {
+        let named = self.0.iter().map_while(Option::as_deref);
+        named.map_while(|code| OrgCode::parse(code).ok()).collect()
+    }
+
     /// Returns the deepest level named, or 0 if there is none.
     pub fn depth(&self) -> usize {
         self.0

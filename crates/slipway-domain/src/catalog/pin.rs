@@ -1,8 +1,12 @@
 //! Pins, which hold devices back or restrict them to certain versions.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::device::OrgInfo;
 use super::field::Invalid;
 use super::ids::{AppId, PinId};
 use super::org::OrgCode;
@@ -30,6 +34,22 @@ pub enum PinTarget {
 }
 
 impl PinTarget {
+    /// Returns the targets whose pins apply to a device: the device, then the org nodes that it belongs to, the deepest
+    /// first. That is the order of precedence.
+    pub fn all_of(device: &DeviceId, org: Option<&OrgInfo>) -> Vec<Self> {
+        let places = org.map(OrgInfo::memberships).unwrap_or_default();
+        let paths = places.iter().map(|place| place.codes().path());
+        let nodes: BTreeSet<_> = paths
+            .flat_map(|path| (1..=path.len()).map(move |depth| path[..depth].to_vec()))
+            .collect();
+        let mut nodes: Vec<_> = nodes.into_iter().collect();
+        nodes.sort_by_key(|path| Reverse(path.len()));
+        let nodes = nodes.into_iter().map(Self::OrgNode);
+        std::iter::once(Self::Device(device.clone()))
+            .chain(nodes)
+            .collect()
+    }
+
     /// Returns a distinct text for each target, so that a database can enforce uniqueness.
     pub fn key(&self) -> String {
         match self {
@@ -122,5 +142,25 @@ impl PinModeError {
             Self::Mode(reason) | Self::Version(reason) => reason,
             Self::VersionMissing => Invalid::new("has no version_code"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_of_a_device_are_in_the_order_of_precedence() {
+        let org =
+            r#"[{"l1Code":"HM","l2Code":"SH","l3Code":"7"},{"l1Code":"HM","l2Code":"BJ"},{"l3Code":"9"}]"#;
+        let org: OrgInfo = serde_json::from_str(org).unwrap();
+        let device = DeviceId::parse("PDA001").unwrap();
+        let keys: Vec<_> = PinTarget::all_of(&device, Some(&org))
+            .iter()
+            .map(|target| target.key().replace('\u{1f}', "/"))
+            .collect();
+        // Without its ancestors, a place is in no node.
+        assert_eq!(keys, ["d:PDA001", "o:HM/SH/7", "o:HM/BJ", "o:HM/SH", "o:HM"]);
+        assert_eq!(PinTarget::all_of(&device, None), [PinTarget::Device(device)]);
     }
 }
