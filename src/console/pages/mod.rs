@@ -16,6 +16,7 @@ pub(super) mod devices;
 mod existing_release;
 pub(super) mod explain;
 pub(super) mod found_file;
+mod installed_on;
 pub(super) mod new_release;
 pub(super) mod offer_preview;
 pub(super) mod org;

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::found_file::asked_warning;
+use super::installed_on::{InstalledOn, InstalledVersion};
 use super::release_form::{CHANGE, unit_in_words, values};
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
@@ -115,7 +116,8 @@ struct ReleasePage<'a> {
     ends_at: Option<Moment>,
     created_at: Moment,
     published_at: Option<Moment>,
-    devices: String,
+    /// Devices that have it, for those who may see devices.
+    installed: Option<InstalledOn>,
     /// Page of pins with this release filled in, for those who may pin.
     pin: Option<String>,
     unit: &'static str,
@@ -171,6 +173,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .below(format!("{tenant}/apps"), visit.texts().apps)
         .below(&app, path.package_name.as_str());
     let forms = forms(visit, &shell, attempt, &path, &stored);
+    let version = installed_version(&path, record);
     if attempt.is_some_and(|attempt| is_about_the_state(&attempt.problem)) {
         let state = shell.t.release_state(record.release.state.kind());
         let text = shell.t.not_done_release_changed;
@@ -191,10 +194,13 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         ends_at: content.ends_at.map(Moment),
         created_at: Moment(stored.created_at),
         published_at: record.published_at.map(Moment),
-        devices: format!("{tenant}/devices?{}", version_query(&path, record)),
+        installed: match visit.may(Action::ReadDevices) {
+            true => Some(InstalledOn::read(visit, &version).await?),
+            false => None,
+        },
         pin: visit
             .may(Action::WritePins)
-            .then(|| format!("{tenant}/pins?{}&mode=exact", version_query(&path, record))),
+            .then(|| format!("{tenant}/pins?{}&mode=exact", version.query(None))),
         unit: unit_in_words(shell.t, content.rollout.unit),
         file: FileView::of(visit, &tenant, record),
         forms,
@@ -212,17 +218,13 @@ fn is_about_the_state(problem: &Problem) -> bool {
     matches!(problem.code(), ProblemCode::Stale | ProblemCode::WrongState)
 }
 
-/// Returns the query that names the version of a release, for the lists of devices and of pins.
-fn version_query(path: &ReleasePath, record: &ReleaseRecord) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query
-        .append_pair("package_name", path.package_name.as_str())
-        .append_pair("identifier", record.release.identifier.as_str())
-        .append_pair(
-            "version_code",
-            &record.release.content.version_code.get().to_string(),
-        );
-    query.finish()
+fn installed_version(path: &ReleasePath, record: &ReleaseRecord) -> InstalledVersion {
+    InstalledVersion {
+        tenant: path.tenant_id,
+        package_name: path.package_name.clone(),
+        identifier: record.release.identifier.clone(),
+        version_code: record.release.content.version_code,
+    }
 }
 
 async fn history(

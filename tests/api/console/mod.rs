@@ -9,6 +9,7 @@ mod database_away;
 mod device;
 mod existing_release;
 mod forms;
+mod installed_on;
 mod new_release;
 mod objects;
 mod pages;
