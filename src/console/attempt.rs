@@ -14,6 +14,13 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// Returns `true` for a form of this object, among several objects of a page.
+    pub(super) fn is_about(&self, object: &str) -> bool {
+        self.form
+            .strip_suffix(object)
+            .is_some_and(|key| key.ends_with('-'))
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.problem.code().status()
     }

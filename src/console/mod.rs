@@ -25,6 +25,7 @@ mod live;
 mod memory_view;
 mod missing_form;
 mod notices;
+mod opened_row;
 mod opened_values;
 mod page_error;
 mod pages;

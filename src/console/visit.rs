@@ -28,7 +28,7 @@ use slipway_domain::catalog::page::PageRequest;
 use slipway_gateway::form::read_form;
 
 /// Number of rows in a list.
-const ROWS: &str = "50";
+const ROWS: u32 = 50;
 
 pub(super) struct Visit {
     pub(super) ctx: web::Data<Context>,
@@ -139,30 +139,36 @@ impl Visit {
 
     /// Parses the position in a list.
     pub(super) fn page(&self) -> Result<PageRequest, Problem> {
-        self.page_at("cursor")
+        self.page_at("cursor", ROWS)
     }
 
-    /// Returns the page of a list that has its own parameter for the cursor.
-    pub(super) fn page_at(&self, cursor: &str) -> Result<PageRequest, Problem> {
-        page_request(Some(ROWS), self.param(cursor).as_deref())
+    /// Parses the position in a list that has its own parameter for the cursor, and its own number of rows.
+    pub(super) fn page_at(&self, cursor: &str, rows: u32) -> Result<PageRequest, Problem> {
+        page_request(Some(&rows.to_string()), self.param(cursor).as_deref())
     }
 
-    /// Returns the address of the next page of a list, with the filters of this one.
-    pub(super) fn next_page(&self, next: Option<String>) -> Option<String> {
-        self.next_page_at("cursor", next)
+    /// Returns the address of the next page of the list with this path, with the filters of this one.
+    pub(super) fn next_page(&self, list: &str, next: Option<String>) -> Option<String> {
+        self.next_page_at(list, "cursor", next)
     }
 
     /// Returns the address of the next page of a list that has its own parameter for the cursor.
-    pub(super) fn next_page_at(&self, parameter: &str, next: Option<String>) -> Option<String> {
+    pub(super) fn next_page_at(&self, list: &str, parameter: &str, next: Option<String>) -> Option<String> {
         let cursor = crate::http::pagination::cursor_of(next?);
+        let query = self.query_with(parameter, &cursor);
+        Some(format!("{list}?{query}"))
+    }
+
+    /// Returns the query of this page with another value of one parameter, and without its notice.
+    pub(super) fn query_with(&self, parameter: &str, value: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in read_form(self.request.query_string().as_bytes()).unwrap_or_default() {
             if name != parameter && name != "done" {
                 query.append_pair(&name, &value);
             }
         }
-        query.append_pair(parameter, &cursor);
-        Some(format!("{}?{}", self.request.path(), query.finish()))
+        query.append_pair(parameter, value);
+        query.finish()
     }
 
     /// Runs a use case on the threads for heavy work, so that it does not delay checks.

@@ -1,6 +1,6 @@
 //! Pins: hold devices back, or on exactly one version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::audit::{self, Audited, AuditedChange, AuditedPin};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, memory};
@@ -166,13 +166,22 @@ pub async fn list(
         target: selection.target.as_ref(),
     };
     let found = pins::list(ctx.db(), scope, &filter, page).await?;
-    let mut items = Vec::with_capacity(found.items.len());
-    for pin in found.items {
-        items.push(with_name(ctx, scope, pin).await?);
-    }
+    let apps: BTreeSet<_> = found.items.iter().map(|pin| pin.value.app_id).collect();
+    let names = crate::storage::apps::list_package_names(ctx.db(), scope, apps).await?;
     Ok(Page {
-        items,
+        items: with_names(&names, found.items).collect(),
         next: found.next,
+    })
+}
+
+/// Adds the names of their apps. Pins of an app that was deleted meanwhile are left out.
+fn with_names(
+    names: &HashMap<AppId, PackageName>,
+    pins: impl IntoIterator<Item = Versioned<Pin>>,
+) -> impl Iterator<Item = NamedPin> {
+    pins.into_iter().filter_map(|pin| {
+        let package_name = names.get(&pin.value.app_id)?.clone();
+        Some(NamedPin { package_name, pin })
     })
 }
 
@@ -200,14 +209,7 @@ pub async fn list_for_device(
     let of_target = |target: PinTarget, pins: Vec<Versioned<Pin>>| TargetPins {
         target,
         has_more: pins.len() > limit,
-        pins: pins
-            .into_iter()
-            .take(limit)
-            .filter_map(|pin| {
-                let package_name = names.get(&pin.value.app_id)?.clone();
-                Some(NamedPin { package_name, pin })
-            })
-            .collect(),
+        pins: with_names(&names, pins.into_iter().take(limit)).collect(),
     };
     let all = targets.into_iter().zip(found);
     let all = all.map(|(target, pins)| of_target(target, pins));

@@ -143,7 +143,7 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
         Shell::of(visit, app.app_name.to_string()).below(format!("{tenant}/apps"), visit.texts().apps);
     let page = AppDetails {
         resources: sections(&shell, &base, &reads),
-        next: visit.next_page(reads.next),
+        next: visit.next_page(&base, reads.next),
         may_write: visit.may(Action::WriteReleases),
         forms: app_forms(visit, &shell, attempt, &base, &reads.app),
         app,

@@ -74,7 +74,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let form = shell.forms(attempt).form(&APP, &base).behind(shell.t.new_app);
     let page = AppsPage {
         apps: found.items.iter().map(row).collect(),
-        next: visit.next_page(found.next),
+        next: visit.next_page(&base, found.next),
         form: visit.may(Action::WriteApps).then_some(form),
         s: &shell,
     };

@@ -147,7 +147,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
             .iter()
             .map(|stored| ArtifactRow::of(&shell, &base, stored))
             .collect(),
-        next: visit.next_page(found.next),
+        next: visit.next_page(&base, found.next),
         form: visit.may(Action::WriteArtifacts).then_some(form),
         base,
         s: &shell,

@@ -274,7 +274,7 @@ fn render(visit: &Visit, base: String, found: Page<AuditEvent>) -> Result<HttpRe
     let filter = FilterInput::of(visit);
     let page = AuditPage {
         events: rows_of(&shell, &base, found.items),
-        next: visit.next_page(found.next),
+        next: visit.next_page(visit.request.path(), found.next),
         query: filter.query(),
         filter,
         base,

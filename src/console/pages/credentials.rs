@@ -10,6 +10,7 @@ use crate::console::created::{Created, Secrecy, create};
 use crate::console::fields::{Form, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::Moment;
+use crate::console::opened_row::row_href;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -23,6 +24,9 @@ use crate::services::{Owner as _, ServiceError};
 use slipway_domain::access::{Action, ApiToken, AppKey, DeviceKey, Platform, PlatformToken};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 use slipway_domain::catalog::versioned::Versioned;
+
+/// Number of rows in a list. A page may have two of them.
+const ROWS: u32 = 25;
 
 const ROTATE: Form = Form {
     key: "rotate",
@@ -57,6 +61,7 @@ struct Section {
 }
 
 struct KeyRow {
+    id: String,
     name: String,
     role: Option<&'static str>,
     public_text: Option<String>,
@@ -64,6 +69,8 @@ struct KeyRow {
     created_by: String,
     last_used_on: String,
     expires_at: Option<Moment>,
+    /// Address of the page with the forms of this row.
+    change_href: Option<String>,
     forms: Vec<FormView>,
 }
 
@@ -77,21 +84,21 @@ async fn section<K: Shown>(
         &visit.ctx,
         &visit.caller(false),
         owner,
-        &visit.page_at(K::CURSOR)?,
+        &visit.page_at(K::CURSOR, ROWS)?,
     )
     .await?;
     let base = format!("{}{}", owner_href(owner.tenant()), K::PATH);
     let rows: Vec<_> = found
         .items
         .iter()
-        .map(|stored| row(shell, attempt, &base, stored))
+        .map(|stored| row(visit, shell, attempt, &base, stored))
         .collect();
     Ok(Section {
         title: (K::TITLE)(shell.t),
         has_role: rows.iter().any(|row| row.role.is_some()),
         has_public_text: rows.iter().any(|row| row.public_text.is_some()),
         rows,
-        next: visit.next_page_at(K::CURSOR, found.next),
+        next: visit.next_page_at(list_of_secrets(&base), K::CURSOR, found.next),
         form: shell.forms(attempt).form(K::FORM, &base).behind(shell.t.new_key),
     })
 }
@@ -103,22 +110,16 @@ fn owner_href(tenant: Option<TenantId>) -> String {
     )
 }
 
-fn row<K: Shown>(shell: &Shell, attempt: Option<&Attempt>, base: &str, stored: &Versioned<K>) -> KeyRow {
-    let (key, t, context) = (&stored.value, shell.t, shell.forms(attempt));
-    let id = key.id().to_string();
-    let form = |form: &Form, heading| {
-        let action = format!("{base}/{id}/{}", form.key);
-        context
-            .form_of(form, &id, action, Vec::new())
-            .etag(&stored.etag)
-            .behind(heading)
-    };
-    let mut forms = Vec::new();
-    if K::may_rotate() {
-        forms.push(form(&ROTATE, t.rotate));
-    }
-    forms.push(form(&DELETE, t.delete));
+fn row<K: Shown>(
+    visit: &Visit,
+    shell: &Shell,
+    attempt: Option<&Attempt>,
+    base: &str,
+    stored: &Versioned<K>,
+) -> KeyRow {
+    let (key, t, id) = (&stored.value, shell.t, stored.value.id().to_string());
     let facts = Shown::facts(key);
+    let change_href = row_href(visit, list_of_secrets(base), attempt, &id);
     KeyRow {
         name: key.title(),
         role: Shown::role(key, t),
@@ -129,8 +130,29 @@ fn row<K: Shown>(shell: &Shell, attempt: Option<&Attempt>, base: &str, stored: &
             .last_used_on
             .map_or_else(|| t.never.to_owned(), |day| day.to_string()),
         expires_at: facts.expires_at.map(Moment),
-        forms,
+        forms: match change_href {
+            None => forms_of(shell, attempt, &format!("{base}/{id}"), stored),
+            Some(_) => Vec::new(),
+        },
+        change_href,
+        id,
     }
+}
+
+fn forms_of<K: Shown>(
+    shell: &Shell,
+    attempt: Option<&Attempt>,
+    path: &str,
+    stored: &Versioned<K>,
+) -> Vec<FormView> {
+    let (t, forms, id) = (shell.t, shell.forms(attempt), stored.value.id().to_string());
+    let form = |form: &Form, heading| {
+        let action = format!("{path}/{}", form.key);
+        let view = forms.form_of(form, &id, action, Vec::new());
+        view.etag(&stored.etag).behind(heading)
+    };
+    let rotate = K::may_rotate().then(|| form(&ROTATE, t.rotate));
+    rotate.into_iter().chain([form(&DELETE, t.delete)]).collect()
 }
 
 async fn render_keys(

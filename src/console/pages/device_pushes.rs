@@ -1,6 +1,6 @@
 //! Pushes of a device, newest first.
 
-use crate::console::format::Moment;
+use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::shell::Shell;
 use crate::console::visit::Visit;
@@ -9,7 +9,7 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::DeviceId;
 
 /// Number of pushes on a page.
-const SHOWN: u64 = 10;
+const SHOWN: u32 = 10;
 /// Parameter with the position in the list.
 const CURSOR: &str = "pushes";
 
@@ -36,9 +36,9 @@ impl DevicePushes {
         tenant: TenantId,
         device: &DeviceId,
     ) -> Result<Self, PageError> {
-        let mut page = visit.page_at(CURSOR)?;
-        page.limit = SHOWN;
+        let page = visit.page_at(CURSOR, SHOWN)?;
         let caller = visit.caller(false);
+        let of_device = format!("/console/tenants/{tenant}/devices/{}", segment(device.as_str()));
         let found = pushes::list_of_device(&visit.ctx, &caller, tenant, device, &page).await?;
         Ok(Self {
             rows: found
@@ -46,7 +46,7 @@ impl DevicePushes {
                 .iter()
                 .map(|found| row(shell, tenant, found))
                 .collect(),
-            next: visit.next_page_at(CURSOR, found.next),
+            next: visit.next_page_at(&of_device, CURSOR, found.next),
         })
     }
 }

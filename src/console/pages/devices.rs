@@ -218,7 +218,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let shell = Shell::of(visit, visit.texts().devices);
     let page = DevicesPage {
         devices: rows,
-        next: visit.next_page(found.next.filter(|_| has_more)),
+        next: visit.next_page(&base, found.next.filter(|_| has_more)),
         form: visit.may(Action::WriteDevices).then(|| {
             shell
                 .forms(attempt)

@@ -9,6 +9,7 @@ use crate::console::created::{Secrecy, create};
 use crate::console::fields::{Field, Form, Kind, Label, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::Moment;
+use crate::console::opened_row::row_href;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -94,11 +95,14 @@ struct PeoplePage<'a> {
 }
 
 struct PersonRow {
+    id: String,
     username: String,
     role: &'static str,
     enabled: bool,
     created_at: Moment,
-    forms: [FormView; 2],
+    /// Address of the page with the forms of this row.
+    change_href: Option<String>,
+    forms: Vec<FormView>,
 }
 
 /// Owner of people with its forms and its address.
@@ -140,10 +144,13 @@ impl<O: UserOwner> Group<O> {
     async fn render(&self, visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
         let found = users::list(&visit.ctx, &visit.caller(false), self.owner, &visit.page()?).await?;
         let shell = Shell::of(visit, (self.title)(visit.texts()));
-        let people = found.items.iter().map(|stored| self.row(&shell, attempt, stored));
+        let people = found
+            .items
+            .iter()
+            .map(|stored| self.row(visit, &shell, attempt, stored));
         let page = PeoplePage {
             people: people.collect(),
-            next: visit.next_page(found.next),
+            next: visit.next_page(&self.base, found.next),
             form: shell
                 .forms(attempt)
                 .form(self.create, &self.base)
@@ -153,29 +160,46 @@ impl<O: UserOwner> Group<O> {
         html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
     }
 
-    fn row(&self, shell: &Shell, attempt: Option<&Attempt>, stored: &Versioned<User>) -> PersonRow {
+    fn row(
+        &self,
+        visit: &Visit,
+        shell: &Shell,
+        attempt: Option<&Attempt>,
+        stored: &Versioned<User>,
+    ) -> PersonRow {
+        let (user, id) = (&stored.value, stored.value.id.to_string());
+        let change_href = row_href(visit, &self.base, attempt, &id);
+        PersonRow {
+            username: user.username.to_string(),
+            role: shell.t.role(user.role),
+            enabled: user.enabled,
+            created_at: Moment(stored.created_at),
+            forms: match change_href {
+                None => self.forms_of(shell, attempt, stored),
+                Some(_) => Vec::new(),
+            },
+            change_href,
+            id,
+        }
+    }
+
+    fn forms_of(&self, shell: &Shell, attempt: Option<&Attempt>, stored: &Versioned<User>) -> Vec<FormView> {
         let (user, t, forms) = (&stored.value, shell.t, shell.forms(attempt));
         let (id, base) = (user.id.to_string(), &self.base);
         let values = vec![
             ("role", user.role.as_str().to_owned()),
             ("enabled", user.enabled.to_string()),
         ];
-        PersonRow {
-            username: user.username.to_string(),
-            role: t.role(user.role),
-            enabled: user.enabled,
-            created_at: Moment(stored.created_at),
-            forms: [
-                forms
-                    .form_of(self.change, &id, format!("{base}/{id}"), values)
-                    .etag(&stored.etag)
-                    .behind(t.change),
-                forms
-                    .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new())
-                    .etag(&stored.etag)
-                    .behind(t.delete),
-            ],
-        }
+        vec![
+            forms
+                .form_of(self.change, &id, format!("{base}/{id}"), values)
+                .etag(&stored.etag)
+                .behind(t.change),
+            forms
+                .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new())
+                .etag(&stored.etag)
+                .behind(t.delete),
+        ]
     }
 
     async fn create(&self, form: &Submission) -> Result<HttpResponse, PageError> {

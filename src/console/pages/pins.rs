@@ -8,6 +8,7 @@ use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::Moment;
+use crate::console::opened_row::row_href;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -112,6 +113,7 @@ impl FilterInput {
 }
 
 pub(super) struct PinRow {
+    id: String,
     resource: String,
     target: String,
     /// Node of the pin, if the org directory does not have it.
@@ -120,7 +122,9 @@ pub(super) struct PinRow {
     reason: String,
     expires_at: Option<Moment>,
     created_at: Moment,
-    form: Option<FormView>,
+    /// Address of the page with the form of this row.
+    change_href: Option<String>,
+    forms: Vec<FormView>,
 }
 
 impl PinRow {
@@ -134,9 +138,13 @@ impl PinRow {
         let base = format!("/console/tenants/{tenant}/pins");
         let pin = &named.pin.value;
         let id = pin.id.to_string();
-        let form = shell
-            .forms(attempt)
-            .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new());
+        let change_href = row_href(visit, &base, attempt, &id);
+        let may_write = visit.may(Action::WritePins);
+        let form = || {
+            let action = format!("{base}/{id}/delete");
+            let form = shell.forms(attempt).form_of(&DELETE, &id, action, Vec::new());
+            form.etag(&named.pin.etag).behind(shell.t.unpin)
+        };
         Self {
             resource: pin.identifier.to_string(),
             target: target_in_words(shell.t, &pin.target),
@@ -145,9 +153,12 @@ impl PinRow {
             reason: pin.reason.to_string(),
             expires_at: pin.expires_at.map(Moment),
             created_at: Moment(named.pin.created_at),
-            form: visit
-                .may(Action::WritePins)
-                .then(|| form.etag(&named.pin.etag).behind(shell.t.unpin)),
+            forms: (may_write && change_href.is_none())
+                .then(form)
+                .into_iter()
+                .collect(),
+            change_href: change_href.filter(|_| may_write),
+            id,
         }
     }
 }
@@ -222,7 +233,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .iter()
             .map(|pin| PinRow::of(visit, &shell, attempt, tenant_id, pin))
             .collect(),
-        next: visit.next_page(found.next),
+        next: visit.next_page(&base, found.next),
         form: visit.may(Action::WritePins).then_some(form),
         filter,
         base,

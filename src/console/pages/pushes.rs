@@ -142,7 +142,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
             .iter()
             .map(|push| PushRow::of(&shell, &base, push))
             .collect(),
-        next: visit.next_page(found.next),
+        next: visit.next_page(&base, found.next),
         form: visit
             .may(Action::Push)
             .then(|| form.behind(shell.t.new_push).open_if(is_prefilled)),

@@ -194,9 +194,10 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         ends_at: content.ends_at.map(Moment),
         created_at: Moment(stored.created_at),
         published_at: record.published_at.map(Moment),
-        installed: match visit.may(Action::ReadDevices) {
-            true => Some(InstalledOn::read(visit, &version).await?),
-            false => None,
+        installed: if visit.may(Action::ReadDevices) {
+            Some(InstalledOn::read(visit, &version).await?)
+        } else {
+            None
         },
         pin: visit
             .may(Action::WritePins)

@@ -135,7 +135,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .iter()
             .map(|release| ReleaseSummary::of(&shell, &app, release))
             .collect(),
-        next: visit.next_page(reads.releases.next),
+        next: visit.next_page(&resource_href(&path), reads.releases.next),
         adoption: reads
             .adoption
             .resources

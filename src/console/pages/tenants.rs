@@ -119,7 +119,7 @@ pub(super) async fn platform(visit: &Visit, attempt: Option<&Attempt>) -> Result
             .iter()
             .map(|stored| TenantRow::of(&stored.value, t))
             .collect(),
-        next: visit.next_page(found.next),
+        next: visit.next_page("/console", found.next),
         form: shell
             .forms(attempt)
             .form(&TENANT, "/console/tenants")

@@ -3,6 +3,7 @@
 mod alarms;
 mod at_size;
 mod browser;
+mod budget;
 mod charts;
 mod chromium;
 mod database_away;

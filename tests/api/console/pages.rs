@@ -1,22 +1,14 @@
 //! Pages: their headers, size and language, and texts that contain markup.
 
-use chrono::TimeDelta;
 use serde_json::json;
-use slipway::clock::Clock as _;
-use slipway::services::adoption::counting::count_due;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 use super::browser::{Browser, Page};
+use super::budget::{BUDGET, bytes_of_assets};
 use super::objects::Objects;
 use super::roles::pages;
-use crate::api::harness::{
-    ADMIN, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, check_fields, in_tenant, push_fields,
-    release_fields, with,
-};
-
-/// Maximum size of a page with its style sheet and script, in bytes.
-const BUDGET: usize = 60 * 1024;
+use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, release_fields, with};
 
 fn assert_page(page: &Page, path: &str) {
     assert_eq!(page.status, 200, "{path}: {}", page.text);
@@ -69,148 +61,6 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
             page.text.len()
         );
     }
-}
-
-/// Returns the number of bytes of the style sheet and the script.
-async fn bytes_of_assets(browser: &mut Browser) -> usize {
-    let mut assets = 0;
-    let page = browser.get("/console/help").await;
-    for mark in ["href=\"/console/assets/", "src=\"/console/assets/"] {
-        for path in page
-            .text
-            .split(mark)
-            .skip(1)
-            .map(|rest| rest.split('"').next().unwrap())
-        {
-            let asset = browser.get(&format!("/console/assets/{path}")).await;
-            assert_eq!(asset.status, 200, "{path}");
-            assets += asset.text.len();
-        }
-    }
-    assets
-}
-
-/// More rows than a page shows.
-const MANY: usize = 60;
-
-async fn long_lists_are_cut_and_keep_the_budget(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let merchant = app.merchant().await;
-    let ids: Vec<_> = (0..MANY).map(|number| format!("device-{number:03}")).collect();
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    merchant.know(&ids).await;
-    let push = merchant
-        .admin
-        .post(&in_tenant("/pushes"), &push_fields(&ids))
-        .await
-        .expect(201);
-    for number in 0..MANY {
-        let version = i64::try_from(number).unwrap() + 1;
-        merchant.published(&format!("{PACKAGE}.module"), version).await;
-    }
-    let nodes: Vec<_> = ids.iter().map(|id| json!({"path": [id], "name": id})).collect();
-    let org = in_tenant("/org-directory");
-    merchant
-        .admin
-        .put(&org, &json!({ "nodes": nodes }))
-        .await
-        .expect(200);
-    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
-    let assets = bytes_of_assets(&mut browser).await;
-    let tenant = format!("/console/tenants/{TENANT}");
-    for path in [
-        format!("{tenant}/pushes/{}", push["id"].as_str().unwrap()),
-        format!("{tenant}/apps/{PACKAGE}/resources/{PACKAGE}.module"),
-        format!("{tenant}/devices"),
-        format!("{tenant}/org"),
-    ] {
-        let page = browser.get(&path).await;
-        let bytes = page.text.len();
-        assert!(bytes + assets <= BUDGET, "{path}: {bytes} bytes and {assets}");
-        assert_eq!(rows(&page), 50, "{path}");
-        let (_, next) = page.text.split_once("rel=\"next\" href=\"").expect(&path);
-        let (next, _) = next.split_once('"').unwrap();
-        let next = browser.get(&next.replace("&#38;", "&")).await;
-        assert_eq!(rows(&next), MANY - 50, "{path}");
-    }
-}
-
-/// Number of resources of a large app.
-const RESOURCES: usize = 12;
-/// Number of resources on the page of an app.
-const SHOWN: usize = 5;
-
-async fn a_page_of_an_app_with_many_resources_keeps_the_budget(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let merchant = app.merchant().await;
-    let merchant = Merchant {
-        admin: app.pipeline(&merchant.admin, "admin").await,
-        ..merchant
-    };
-    let names: Vec<_> = (0..RESOURCES)
-        .map(|number| format!("{PACKAGE}.module{number:02}"))
-        .collect();
-    let targeting = json!({"org_scopes": [{"l1Code": "HM", "l2Code": "HM-SH"}, {"l1Code": "HM", "l2Code": "HM-GZ"}],
-        "org_exclusions": [{"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}],
-        "device_types": ["10013", "10021"], "rollout": {"percent": 12.5, "unit": "l3"}});
-    for name in &names {
-        for version in 1..=6 {
-            merchant.published_with(name, version, targeting.clone()).await;
-        }
-    }
-    for version in 1..=6 {
-        let installed: serde_json::Map<_, _> =
-            names.iter().map(|name| (name.clone(), json!(version))).collect();
-        let own = json!({"device_id": format!("PDA{version}"), "old_versions": installed});
-        let fields = with(check_fields(), own);
-        merchant.device.post("/v1/check", &fields).await.expect(200);
-        let path = in_tenant(&format!("/devices/PDA{version}"));
-        let is_recorded =
-            |device: &serde_json::Value| device["installs"].as_array().unwrap().len() > RESOURCES;
-        merchant.admin.get_once(&path, is_recorded).await;
-    }
-    // Every day has a number for each version.
-    let first = app.clock.now();
-    for day in 0..30 {
-        app.clock.set(first + TimeDelta::days(day));
-        count_due(&app.running.context, "this test")
-            .await
-            .unwrap()
-            .unwrap();
-    }
-    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
-    let assets = bytes_of_assets(&mut browser).await;
-    let mut next = Some(format!("/console/tenants/{TENANT}/apps/{PACKAGE}"));
-    let mut seen = Vec::new();
-    while let Some(path) = next {
-        let page = browser.get(&path).await;
-        assert_eq!(page.status, 200, "{path}: {}", page.text);
-        let bytes = page.text.len();
-        assert!(bytes + assets <= BUDGET, "{path}: {bytes} bytes and {assets}");
-        let shown: Vec<_> = names
-            .iter()
-            .filter(|name| page.text.contains(&format!("<code>{name}</code>")))
-            .cloned()
-            .collect();
-        assert!(shown.len() <= SHOWN, "{path}: {shown:?}");
-        for mark in ["<svg class=\"days\"", "<svg class=\"stack\"", "All releases<"] {
-            assert_eq!(page.text.matches(mark).count(), shown.len(), "{path}: {mark}");
-        }
-        seen.extend(shown);
-        let link = page.text.split_once("rel=\"next\" href=\"");
-        next = link.map(|(_, rest)| rest.split('"').next().unwrap().replace("&#38;", "&"));
-    }
-    assert_eq!(seen, names, "every resource is on one page");
-    let path = format!("/console/tenants/{TENANT}/apps/{PACKAGE}/resources/{}", names[11]);
-    let page = browser.get(&path).await;
-    let bytes = page.text.len();
-    assert!(bytes + assets <= BUDGET, "{path}: {bytes} bytes and {assets}");
-    assert_eq!(rows(&page), 6 + 30, "releases and days: {}", page.text);
-}
-
-/// Returns the number of rows that link to a device, a release or a node.
-fn rows(page: &Page) -> usize {
-    page.text.matches("<tr><th scope=\"row\">").count() + page.text.matches("/releases/0").count()
 }
 
 async fn the_language_is_that_of_the_browser_until_another_is_chosen(database: TestDatabase) {
@@ -385,8 +235,6 @@ async fn formulas_are_neutralised_in_downloads(database: TestDatabase) {
 
 on_both_databases!(
     pages_are_complete_small_and_load_nothing_from_elsewhere,
-    long_lists_are_cut_and_keep_the_budget,
-    a_page_of_an_app_with_many_resources_keeps_the_budget,
     the_language_is_that_of_the_browser_until_another_is_chosen,
     every_text_is_escaped,
     formulas_are_neutralised_in_downloads,
