@@ -104,14 +104,8 @@ pub async fn reserve(
     let Some(request) = request else {
         return Ok(IdempotencyOutcome::Proceed(Reservation(None)));
     };
-    let key = IdempotencyKey {
-        caller: request.caller,
-        method: request.method,
-        path: request.path,
-        key: request.key,
-    };
-    // A body may contain a password, which must not be guessable from the stored hash.
-    let own_hash = ctx.keyring().fingerprint(&request.body_hash);
+    let key = key_of(&request);
+    let own_hash = stored_hash(ctx, &request.body_hash);
     let held = HeldKey {
         db: ctx.db().clone(),
         key,
@@ -134,6 +128,63 @@ pub async fn reserve(
         return Err(ServiceError::IdempotencyKeyReused);
     }
     replay(found.answer.ok_or(ServiceError::IdempotencyKeyInUse)?)
+}
+
+/// Records the answer to a call that was made without a reservation, unless its key has one.
+pub async fn record_answer(
+    ctx: &Context,
+    request: IdempotentRequest,
+    answer: Answer,
+) -> Result<(), ServiceError> {
+    let answer = idempotency::Answer {
+        status: answer.status,
+        body: Some(stored_text(&answer)),
+        shows_secret: false,
+        object_id: None,
+    };
+    let (hash, expires_at) = (
+        stored_hash(ctx, &request.body_hash),
+        ctx.now() + RETENTION.answered,
+    );
+    Ok(idempotency::record(ctx.db(), key_of(&request), hash, answer, expires_at).await?)
+}
+
+/// Returns the answer that [`record_answer`] recorded for the same call with the same body.
+pub async fn find_answer(ctx: &Context, request: &IdempotentRequest) -> Result<Option<Answer>, ServiceError> {
+    let found = idempotency::find(ctx.db(), &key_of(request), ctx.now()).await?;
+    let is_same = |found: &idempotency::FoundRecord| {
+        ctx.keyring()
+            .has_fingerprint(&request.body_hash, &found.body_hash)
+    };
+    let Some(answer) = found.filter(is_same).and_then(|found| found.answer) else {
+        return Ok(None);
+    };
+    match replay(answer)? {
+        IdempotencyOutcome::Replay(answer) => Ok(Some(answer)),
+        IdempotencyOutcome::Proceed(_) => Ok(None),
+    }
+}
+
+fn key_of(request: &IdempotentRequest) -> IdempotencyKey {
+    IdempotencyKey {
+        caller: request.caller.clone(),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        key: request.key.clone(),
+    }
+}
+
+/// A body may contain a password, which must not be guessable from the stored hash.
+fn stored_hash(ctx: &Context, body_hash: &str) -> String {
+    ctx.keyring().fingerprint(body_hash)
+}
+
+fn stored_text(answer: &Answer) -> String {
+    let text = AnswerText {
+        body: &answer.body,
+        etag: answer.etag.as_deref(),
+    };
+    JsonText::of(&text).into_string()
 }
 
 fn replay(answer: idempotency::Answer) -> Result<IdempotencyOutcome, ServiceError> {
@@ -229,11 +280,7 @@ impl<T> IdempotentWrite<'_, T> {
             return;
         };
         let answer = (self.render)(made);
-        let text = AnswerText {
-            body: &answer.body,
-            etag: answer.etag.as_deref(),
-        };
-        let body = JsonText::of(&text).into_string();
+        let body = stored_text(&answer);
         let stored = idempotency::Answer {
             status: answer.status,
             body: self.secret.is_none().then_some(body),

@@ -81,7 +81,7 @@ pub use enrolment_limits::EnrolmentLimits;
 pub use error::{CALL_LIMIT, ServiceError};
 pub use heavy_calls::HeavyCalls;
 pub use idempotency::{
-    Answer, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation,
+    Answer, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation, find_answer, record_answer,
     reserve as reserve_idempotency_key,
 };
 pub use login_attempts::{LoginAttempts, LoginLimits};

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
-use super::reader::together;
+use super::reader::{Reader, together};
 use super::row::{Row, models};
 use super::statements::QueuedWrite;
 use super::{Db, StorageError, Writer};
@@ -121,7 +121,7 @@ pub async fn reserve(
         write.confirm().await?;
         match models::<Model>(&found)?.pop() {
             Some(found) if found.reservation == reservation => return Ok(ReserveOutcome::Reserved),
-            Some(found) => return read(found),
+            Some(found) => return found_record(found).map(ReserveOutcome::Found),
             // The other request released the key in between, so the key is free again.
             None => {}
         }
@@ -149,6 +149,51 @@ pub fn complete(writer: &impl Writer, key: &IdempotencyKey, reservation: Reserva
         key: None,
         if_unchanged: Some(|| StorageError::ReservationLost),
     });
+}
+
+/// Stores the response to a request that did not reserve its key. A key that is in use is unchanged.
+pub async fn record(
+    db: &Db,
+    key: IdempotencyKey,
+    body_hash: String,
+    answer: Answer,
+    expires_at: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let expires_at = in_micros(expires_at);
+    let row = Model {
+        body_hash,
+        reservation: random::uuid(),
+        reserved_until: expires_at,
+        expires_at,
+        status: Some(i32::from(answer.status)),
+        answer: answer.body,
+        shows_secret: answer.shows_secret,
+        object_id: answer.object_id,
+        caller: key.caller,
+        method: key.method,
+        path: key.path,
+        key: key.key,
+    };
+    let write = db.begin_single_write().await?;
+    let insert = Entity::insert(row.into_active_model()).on_conflict(
+        OnConflict::columns([Column::Caller, Column::Method, Column::Path, Column::Key])
+            .do_nothing()
+            .to_owned(),
+    );
+    insert.exec_without_returning(write.connection()).await?;
+    write.confirm().await
+}
+
+/// Returns the record of a key that has not expired.
+pub async fn find(
+    reader: &impl Reader,
+    key: &IdempotencyKey,
+    now: DateTime<Utc>,
+) -> Result<Option<FoundRecord>, StorageError> {
+    let find = Entity::find()
+        .filter(is_key(key))
+        .filter(Column::ExpiresAt.gt(in_micros(now)));
+    find.one(reader.connection()).await?.map(found_record).transpose()
 }
 
 /// Releases the key of a request that created nothing. A completed or lost key is unchanged.
@@ -205,10 +250,10 @@ fn is_held(key: &IdempotencyKey, reservation: ReservationId) -> Condition {
         .add(Column::Status.is_null())
 }
 
-fn read(model: Model) -> Result<ReserveOutcome, StorageError> {
+fn found_record(model: Model) -> Result<FoundRecord, StorageError> {
     let row = Row::of("idempotency_records", model.reservation);
     let status = row.column("status", model.status.map(u16::try_from).transpose())?;
-    Ok(ReserveOutcome::Found(FoundRecord {
+    Ok(FoundRecord {
         body_hash: model.body_hash,
         answer: status.map(|status| Answer {
             status,
@@ -216,5 +261,5 @@ fn read(model: Model) -> Result<ReserveOutcome, StorageError> {
             shows_secret: model.shows_secret,
             object_id: model.object_id,
         }),
-    }))
+    })
 }
