@@ -1,7 +1,7 @@
 //! Errors of fields in the words of the console. The parsers name the fields and the types of the API.
 
 use super::fields::{Field, Kind};
-use super::texts::Texts;
+use super::texts::{Texts, without_name};
 use crate::http::problem::Problem;
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
 
@@ -32,7 +32,7 @@ pub(super) fn error_of(t: &Texts, field: &Field, input: &str, problem: &Problem)
 }
 
 /// Returns the errors of a problem that are not about one of these fields.
-pub(super) fn other_errors(fields: &[Field], problem: &Problem) -> Vec<String> {
+pub(super) fn other_errors(t: &Texts, fields: &[Field], problem: &Problem) -> Vec<String> {
     let is_of = |error: &FieldError, field: &Field| {
         let rest = error.field.strip_prefix(field.name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
@@ -40,7 +40,7 @@ pub(super) fn other_errors(fields: &[Field], problem: &Problem) -> Vec<String> {
     let errors = problem.field_errors().iter();
     let others = errors.filter(|error| !fields.iter().any(|field| is_of(error, field)));
     others
-        .map(|error| format!("{} {}", error.field, without_name(error)))
+        .map(|error| format!("{} {}", error.field, t.message(without_name(error))))
         .collect()
 }
 
@@ -51,18 +51,14 @@ fn message(t: &Texts, kind: Kind, input: &str, error: &FieldError) -> String {
     }
     match kind {
         Kind::Number if own.starts_with("must be a number") => t.must_be_a_share.to_owned(),
-        Kind::Integer if own.starts_with("must be an integer") => t.must_be_a_whole_number.to_owned(),
+        Kind::Integer if own.starts_with("must be an integer") && own.contains(", not ") => {
+            t.must_be_a_whole_number.to_owned()
+        }
         Kind::Targets if error.field.ends_with(".project_id") && lacks_project(input, &error.field) => {
             t.target_lacks_project.to_owned()
         }
-        _ => own.to_owned(),
+        _ => t.message(own).into_owned(),
     }
-}
-
-/// Returns the message without the name of the field, which some messages begin with.
-fn without_name(error: &FieldError) -> &str {
-    let rest = error.message.strip_prefix(&error.field);
-    rest.map_or(error.message.as_str(), str::trim_start)
 }
 
 /// Returns `true` if the line of an item has nothing after its last `@`.

@@ -198,7 +198,9 @@ impl FormContext<'_> {
             is_open: attempt.is_some(),
             problem: attempt.filter(|_| !self.is_done).map(|attempt| {
                 let problem = &attempt.problem;
-                ProblemView::of(t, problem, !values.is_empty(), || summary(&fields, form, problem))
+                ProblemView::of(t, problem, !values.is_empty(), || {
+                    summary(t, &fields, form, problem)
+                })
             }),
             fields,
             required: t.required,
@@ -362,15 +364,15 @@ const fn control(kind: Kind) -> &'static str {
 }
 
 /// Returns the problem of an attempt in one sentence, with the labels of the fields.
-fn summary(fields: &[FieldView], of: &Form, problem: &Problem) -> String {
+fn summary(t: &Texts, fields: &[FieldView], of: &Form, problem: &Problem) -> String {
     if problem.code() != ProblemCode::InvalidParameter || problem.field_errors().is_empty() {
-        return problem.detail().to_owned();
+        return t.detail(problem);
     }
     let at_field = |field: &FieldView| {
         let error = field.error.as_ref()?;
         Some(format!("{}: {error}", field.label))
     };
     let mut messages: Vec<_> = fields.iter().filter_map(at_field).collect();
-    messages.extend(other_errors(of.fields, problem));
+    messages.extend(other_errors(t, of.fields, problem));
     messages.join("; ")
 }

@@ -24,7 +24,7 @@ impl MissingForm {
         let text = if problem.code() == ProblemCode::Stale {
             t.not_done_changed.to_owned()
         } else {
-            format!("{} {}", t.not_done, problem.detail())
+            format!("{} {}", t.not_done, t.detail(problem))
         };
         self.text.replace(Some(text));
     }

@@ -252,7 +252,7 @@ fn filter_error(t: &Texts, error: &FieldError) -> String {
         "identifier" if needs_other => t.filter_lacks_app.to_owned(),
         "version_code" if needs_other => t.filter_lacks_resource.to_owned(),
         "org" => t.filter_org_form.to_owned(),
-        _ => error.message.clone(),
+        _ => t.message(&error.message).into_owned(),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn control(t: &Texts, action: &str, attempt: Option<&Attempt>) -> Res
         t,
         action,
         device: attempt.map_or("", |attempt| attempt.input.get(DEVICE)).to_owned(),
-        error: error.map(|error| error.message.clone()),
+        error: error.map(|error| t.message(&error.message).into_owned()),
     };
     Ok(Fragment::of(&control)?)
 }

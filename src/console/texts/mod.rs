@@ -1,13 +1,17 @@
 //! Texts of the console, one file for each language. A language without one of them does not compile.
 
 mod en;
+mod messages;
 mod table;
 mod zh;
 
-use crate::http::problem::ProblemCode;
+use std::borrow::Cow;
+
+use crate::http::problem::{Problem, ProblemCode};
 use slipway_domain::access::Role;
 use slipway_domain::catalog::app::ResourceKind;
 use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
+use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::push::TargetState;
 use slipway_domain::catalog::release::ReleaseStateKind;
@@ -134,6 +138,30 @@ impl Texts {
         }
     }
 
+    /// Returns a message of the API in the language of the page.
+    pub(super) fn message<'a>(&self, english: &'a str) -> Cow<'a, str> {
+        if self.language_name == zh::TEXTS.language_name {
+            messages::in_chinese(english)
+        } else {
+            Cow::Borrowed(english)
+        }
+    }
+
+    /// Returns the explanation of a problem. Errors of fields are named by their fields in the API.
+    pub(super) fn detail(&self, problem: &Problem) -> String {
+        if let Some(text) = self.problem_of_form(problem.code()) {
+            return text.to_owned();
+        }
+        if problem.code() != ProblemCode::InvalidParameter || problem.field_errors().is_empty() {
+            return self.message(problem.detail()).into_owned();
+        }
+        let errors = problem.field_errors().iter();
+        let errors: Vec<_> = errors
+            .map(|error| format!("{} {}", error.field, self.message(without_name(error))))
+            .collect();
+        errors.join("; ")
+    }
+
     /// Returns the explanation of a problem whose message in the API is for programs.
     pub(super) fn problem_of_form(&self, code: ProblemCode) -> Option<&'static str> {
         match code {
@@ -172,6 +200,12 @@ impl Texts {
             ProblemCode::Unavailable => self.problem_unavailable,
         }
     }
+}
+
+/// Returns the message without the name of the field, which some messages begin with.
+pub(super) fn without_name(error: &FieldError) -> &str {
+    let rest = error.message.strip_prefix(&error.field);
+    rest.map_or(error.message.as_str(), str::trim_start)
 }
 
 #[cfg(test)]
