@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::input::FORM_ID;
+use super::sent_form::request_of;
 use super::submission::Submission;
 use crate::http::problem::Problem;
 use crate::services::RequiredPermission;
@@ -12,8 +12,7 @@ use crate::services::enrolment::IssuedEnrolmentCode;
 use crate::services::pushes::AcceptedPush;
 use crate::services::releases::CreatedRelease;
 use crate::services::{
-    Answer, Caller, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation, ServiceError,
-    reserve_idempotency_key,
+    Answer, Caller, IdempotencyOutcome, IdempotentWrite, Reservation, ServiceError, reserve_idempotency_key,
 };
 use slipway_domain::access::User;
 use slipway_domain::catalog::app::App;
@@ -102,7 +101,7 @@ pub(super) async fn create<T: Creation>(
 ) -> Result<Created<T>, Problem> {
     let (caller, _permit) = form.begin(false)?;
     let ctx = &form.visit.ctx;
-    let request = idempotent_request(form, &caller);
+    let request = request_of(&form.visit, &form.input, "POST");
     let reservation = match reserve_idempotency_key(ctx, &caller, permission, request).await? {
         IdempotencyOutcome::Replay(answer) => return Ok(Created::Earlier(name_in(&answer))),
         IdempotencyOutcome::Proceed(reservation) => Arc::new(reservation),
@@ -139,16 +138,4 @@ fn answer_of<T: Creation>(made: &T) -> Answer {
 
 fn name_in(answer: &Answer) -> String {
     serde_json::from_str(answer.body.as_str()).unwrap_or_default()
-}
-
-fn idempotent_request(form: &Submission, caller: &Caller) -> Option<IdempotentRequest> {
-    let key = form.input.get(FORM_ID);
-    let is_key = (1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_key.then(|| IdempotentRequest {
-        caller: caller.principal.key(),
-        method: "POST".to_owned(),
-        path: form.visit.request.path().to_owned(),
-        key: key.to_owned(),
-        body_hash: form.input.hash(),
-    })
 }

@@ -9,10 +9,13 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::format::Moment;
+use super::kept_form::{KeptForm, KeptFormView};
 use super::memory_view::MemoryView;
 use super::page_error::PageError;
 use super::pages::credentials::list_of_secrets;
+use super::pages::sign_in;
 use super::response::{add_page_headers, html};
+use super::sent_form::answer_of_first_sending;
 use super::shell::Shell;
 use super::texts::Texts;
 use super::visit::{SignedIn, language_of};
@@ -24,10 +27,12 @@ use slipway_domain::catalog::language::Language;
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
     s: &'a Shell,
-    detail: &'a str,
+    detail: String,
     /// List of the credentials, if the page is about the secret of one.
     list: Option<&'a str>,
     is_unavailable: bool,
+    /// Form that the request sent.
+    kept: Option<KeptFormView>,
     /// Facts of the node that need no database.
     memory: Option<Memory>,
     /// Content of the page from memory, for a person whose session is known.
@@ -43,30 +48,36 @@ struct Memory {
     synced_at: Option<Moment>,
 }
 
-/// Adds the headers of a page, and renders the page of an error.
+/// Adds the headers of a page, answers a repeated form like its first sending, and renders the page of an error.
 pub(super) async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let response = next.call(request).await?;
-    let problem = response
-        .response()
-        .error()
-        .and_then(|error| match error.as_error::<PageError>() {
-            Some(PageError::Problem(problem)) => Some(problem.clone()),
-            Some(PageError::SignIn(_)) => None,
-            // An extractor of the framework failed.
-            None => error.as_error::<Problem>().cloned(),
-        });
-    let mut response = match problem {
-        Some(problem) => {
-            let page = error_page(response.request(), &problem);
-            response.into_response(page).map_into_left_body()
-        }
+    let page = match answer_of_first_sending(&response).await {
+        Some(answer) => Some(answer),
+        None => page_of_failure(&response),
+    };
+    let mut response = match page {
+        Some(page) => response.into_response(page).map_into_left_body(),
         None => response.map_into_right_body(),
     };
     add_page_headers(response.headers_mut());
     Ok(response)
+}
+
+/// Returns the page of a failed request. `None` if the response is complete.
+fn page_of_failure<B>(response: &ServiceResponse<B>) -> Option<HttpResponse> {
+    let request = response.request();
+    let error = response.response().error()?;
+    match error.as_error::<PageError>() {
+        Some(PageError::Problem(problem)) => Some(error_page(request, problem)),
+        Some(PageError::SignIn(_)) => sign_in::page_with_input(request, KeptForm::in_request(request)?).ok(),
+        // An extractor of the framework failed.
+        None => error
+            .as_error::<Problem>()
+            .map(|problem| error_page(request, problem)),
+    }
 }
 
 fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
@@ -87,8 +98,9 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     let person = signed_in.filter(|_| is_unavailable);
     let page = ErrorPage {
         from_memory: person.and_then(|person| MemoryView::of(request, &shell, person.principal)),
+        kept: kept_form(request, &shell, problem),
         s: &shell,
-        detail: detail(shell.t, problem),
+        detail: shell.t.detail(problem),
         list: list_for(request, problem),
         is_unavailable,
         memory,
@@ -97,8 +109,10 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     respond(problem, page)
 }
 
-fn detail<'a>(t: &Texts, problem: &'a Problem) -> &'a str {
-    t.problem_of_form(problem.code()).unwrap_or(problem.detail())
+/// Returns the form that the request sent, unless it has created its object already.
+fn kept_form(request: &HttpRequest, shell: &Shell, problem: &Problem) -> Option<KeptFormView> {
+    let kept = KeptForm::in_request(request).filter(|_| problem.code() != ProblemCode::SecretAlreadyShown);
+    kept?.view(shell.t, &shell.form_token)
 }
 
 fn list_for<'a>(request: &'a HttpRequest, problem: &Problem) -> Option<&'a str> {
@@ -122,9 +136,10 @@ pub(super) fn failure_page(languages: &str, problem: &Problem) -> HttpResponse {
     shell.title = shell.t.problem_title(problem.code()).to_owned();
     let page = ErrorPage {
         s: &shell,
-        detail: detail(shell.t, problem),
+        detail: shell.t.detail(problem),
         list: None,
         is_unavailable: false,
+        kept: None,
         memory: None,
         from_memory: None,
         request_id: String::new(),

@@ -9,6 +9,7 @@ use super::error_texts::{error_of, other_errors};
 use super::fields::{Field, Form, Kind, Style, instant};
 use super::fragment::Fragment;
 use super::input::{ETAG, FORM_ID, OPENED};
+use super::kept_form;
 use super::missing_form::MissingForm;
 use super::opened_values::{Meanwhile, OpenedValues};
 use super::texts::Texts;
@@ -291,6 +292,7 @@ fn field_view(
 ) -> FieldView {
     let entered = attempt.filter(|_| meanwhile != Meanwhile::Untouched);
     let is_secret = matches!(field.kind, Kind::Password | Kind::NewPassword);
+    debug_assert_eq!(is_secret, kept_form::is_secret(field.name), "{}", field.name);
     let given = entered.map(|attempt| attempt.input.get(field.name).to_owned());
     let is_flag = matches!(field.kind, Kind::Flag);
     let is_checked = match entered {

@@ -92,6 +92,12 @@ pub(super) fn require_own_origin(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
+/// Returns `true` if the browser says that a page of this console sent the form. Call it after [`require_own_origin`],
+/// which refuses other origins.
+pub(super) fn names_own_origin(request: &HttpRequest) -> bool {
+    request.headers().contains_key(ORIGIN)
+}
+
 pub(super) fn foreign_form() -> Problem {
     let detail =
         "the form was not sent by a current page of this console; open the page again and repeat the input";

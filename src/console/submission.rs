@@ -7,7 +7,9 @@ use futures_util::future::LocalBoxFuture;
 use super::attempt::Attempt;
 use super::fields::Form;
 use super::input::{ETAG, FORM_TOKEN, Input};
+use super::kept_form::KeptForm;
 use super::page_error::PageError;
+use super::sent_form::SentForm;
 use super::session;
 use super::visit::Visit;
 use crate::http::body::{MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, read_form_body};
@@ -36,7 +38,13 @@ impl FromRequest for Submission {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             session::require_own_origin(&request)?;
-            let mut visit = Visit::authenticate(request.clone()).await?;
+            let mut visit = match Visit::authenticate(request.clone()).await {
+                Ok(visit) => visit,
+                Err(error) => {
+                    KeptForm::keep_unread(&request, &mut payload).await;
+                    return Err(error);
+                }
+            };
             let owner = Owner::of(visit.principal.tenant);
             let is_bulk = BULK.iter().any(|end| request.path().ends_with(end));
             let max_bytes = if is_bulk {
@@ -47,11 +55,17 @@ impl FromRequest for Submission {
             let body = read_form_body(&request, &mut payload, owner, max_bytes).await?;
             let input = Input::read(&request, &body.bytes)?;
             if input.get(FORM_TOKEN).is_empty() || !is_token_of(&request, &input) {
+                // The page may have been opened before the session that the browser has now.
+                if session::names_own_origin(&request) {
+                    KeptForm::keep(&request, &input);
+                }
                 return Err(session::foreign_form().into());
             }
+            KeptForm::keep(&request, &input);
             if body.arrived_late {
                 visit = Visit::authenticate(request).await?;
             }
+            SentForm::keep(&visit, &input);
             Ok(Self {
                 visit,
                 input,

@@ -19,6 +19,7 @@ use crate::console::form_view::{Button, FormView};
 use crate::console::format::segment;
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
+use crate::console::sent_form::SentForm;
 use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
@@ -279,7 +280,8 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
     match try_create(&form, &path).await {
         Ok(SentRelease { id, notice }) => {
             let releases = format!("{}/releases", Place::of(&path).app);
-            let warning = if is_of_other_package {
+            let is_warned = is_of_other_package || was_warned(&form, notice).await;
+            let warning = if is_warned {
                 format!("&{WARNING}=true")
             } else {
                 String::new()
@@ -289,6 +291,15 @@ pub(in crate::console) async fn create_release(mut form: Submission) -> Result<H
         }
         Err(problem) => show_problem(&form, problem).await,
     }
+}
+
+/// Returns `true` if the first sending of this form led to a page with the warning.
+async fn was_warned(form: &Submission, notice: &str) -> bool {
+    let target = match notice {
+        "exists" => SentForm::find_earlier_target(&form.visit.request).await,
+        _ => None,
+    };
+    target.is_some_and(|target| target.ends_with(&format!("&{WARNING}=true")))
 }
 
 /// Release that the form led to.

@@ -9,12 +9,13 @@ use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::input::Input;
+use crate::console::kept_form::{KEPT, KEPT_ACTION, KeptForm, KeptFormView};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::session::{self, safe_path};
 use crate::console::shell::Shell;
 use crate::console::submission::{Submission, read_public};
-use crate::console::visit::{language_of, query_param};
+use crate::console::visit::{SignedIn, language_of, query_param};
 use crate::http::client_address::client_address;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request::{acquire, context};
@@ -32,6 +33,8 @@ const SIGN_IN: Form = Form {
         Field::new("username", Kind::Username, |t| t.username).required(),
         Field::new("password", Kind::Password, |t| t.password).required(),
         Field::new("return", Kind::Hidden, |t| t.sign_in),
+        Field::new(KEPT, Kind::Hidden, |t| t.sign_in),
+        Field::new(KEPT_ACTION, Kind::Hidden, |t| t.sign_in),
     ],
 };
 
@@ -40,6 +43,16 @@ const SIGN_IN: Form = Form {
 struct SignInPage<'a> {
     s: &'a Shell,
     form: FormView,
+    /// The form carries the input of another form.
+    has_kept_input: bool,
+}
+
+/// Page after a sign-in whose form carried the input of another form.
+#[derive(Template)]
+#[template(path = "kept.html")]
+struct KeptPage<'a> {
+    s: &'a Shell,
+    kept: KeptFormView,
 }
 
 /// Shows the form, or the overview to those who are signed in.
@@ -50,10 +63,22 @@ pub(in crate::console) async fn show(request: HttpRequest) -> Result<HttpRespons
     {
         return Ok(see_other(continue_at(query_param(&request, "return").as_deref())));
     }
-    render(&request, None)
+    render(&request, None, None)
 }
 
-fn render(request: &HttpRequest, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+/// Asks a person to sign in whose session ended while a form was filled in. The form is sent again afterwards.
+pub(in crate::console) fn page_with_input(
+    request: &HttpRequest,
+    kept: KeptForm,
+) -> Result<HttpResponse, PageError> {
+    render(request, None, Some(&kept))
+}
+
+fn render(
+    request: &HttpRequest,
+    attempt: Option<&Attempt>,
+    kept: Option<&KeptForm>,
+) -> Result<HttpResponse, PageError> {
     let ctx = context(request);
     let known = session::visitor_of(request);
     let visitor = known.clone().unwrap_or_else(new_visitor_cookie);
@@ -61,11 +86,22 @@ fn render(request: &HttpRequest, attempt: Option<&Attempt>) -> Result<HttpRespon
     shell.title = shell.t.sign_in.to_owned();
     shell.form_token = form_token(ctx.keyring(), &visitor);
     let back = query_param(request, "return").unwrap_or_default();
+    let mut values = vec![("return", back)];
+    values.extend(kept.into_iter().flat_map(KeptForm::sign_in_values));
     let form = shell
         .forms(attempt)
-        .form_of(&SIGN_IN, "", "/console/sign-in", vec![("return", back)]);
-    let status = attempt.map_or(StatusCode::OK, |attempt| attempt.problem.code().status());
-    let mut response = html(status, &SignInPage { s: &shell, form })?;
+        .form_of(&SIGN_IN, "", "/console/sign-in", values);
+    let status = match (attempt, kept) {
+        (Some(attempt), _) => attempt.status(),
+        (None, Some(_)) => StatusCode::UNAUTHORIZED,
+        (None, None) => StatusCode::OK,
+    };
+    let page = SignInPage {
+        has_kept_input: kept.is_some() || attempt.is_some_and(|attempt| !attempt.input.get(KEPT).is_empty()),
+        s: &shell,
+        form,
+    };
+    let mut response = html(status, &page)?;
     if known.is_none() {
         add_cookie(&mut response, &session::visitor_cookie(request, visitor))?;
     }
@@ -84,15 +120,36 @@ pub(in crate::console) async fn sign_in(
     let input = read_public(&request, payload).await?;
     match open(&request, &input).await {
         Ok(session) => {
-            let mut response = see_other(continue_at(Some(input.get("return"))));
+            let mut response = match KeptForm::in_sign_in(&input) {
+                Some(kept) => show_kept(&request, &session, kept).await?,
+                None => see_other(continue_at(Some(input.get("return")))),
+            };
             add_cookie(&mut response, &session::session_cookie(&request, session))?;
             Ok(response)
         }
-        Err(problem) if problem.code() == ProblemCode::Unavailable => Err(problem.into()),
+        Err(problem) if problem.code() == ProblemCode::Unavailable => {
+            KeptForm::keep(&request, &input);
+            Err(problem.into())
+        }
         Err(problem) => {
             let form = SIGN_IN.key.to_owned();
-            render(&request, Some(&Attempt { form, input, problem }))
+            render(&request, Some(&Attempt { form, input, problem }), None)
         }
+    }
+}
+
+/// Shows the input of the form that was sent when the session had ended, with the token of the new session.
+async fn show_kept(request: &HttpRequest, cookie: &str, kept: KeptForm) -> Result<HttpResponse, PageError> {
+    let ctx = context(request);
+    let signed_in = SignedIn {
+        principal: authenticate_cookie(&ctx, false, cookie).await?.principal,
+        form_token: form_token(ctx.keyring(), cookie),
+    };
+    let mut shell = Shell::of_anyone(request, language_of(request), Some(&signed_in));
+    shell.title = shell.t.signed_in_again.to_owned();
+    match kept.view(shell.t, &shell.form_token) {
+        Some(kept) => html(StatusCode::OK, &KeptPage { s: &shell, kept }),
+        None => Ok(see_other("/console")),
     }
 }
 
