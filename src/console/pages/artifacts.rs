@@ -1,12 +1,12 @@
 //! Artifacts of a tenant, and their upload.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::file_submission::FileSubmission;
+use crate::console::filter_errors::FilterErrors;
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, bytes};
 use crate::console::page_error::PageError;
@@ -18,6 +18,7 @@ use crate::http::requests::{self, ArtifactsQuery};
 use crate::services::artifacts;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactKind};
+use slipway_domain::catalog::page::Page;
 use slipway_domain::catalog::versioned::Versioned;
 
 pub(super) const UPLOAD: Form = Form {
@@ -36,6 +37,7 @@ struct ArtifactsPage<'a> {
     s: &'a Shell,
     base: String,
     filter: FilterView,
+    errors: FilterErrors,
     artifacts: Vec<ArtifactRow>,
     next: Option<String>,
     form: Option<FormView>,
@@ -44,6 +46,8 @@ struct ArtifactsPage<'a> {
 /// Filters of the list, as they were given.
 struct FilterView {
     kinds: Vec<KindOption>,
+    /// Kind that the filter names and no file has.
+    unknown_kind: Option<String>,
     package_name: String,
     is_unused: bool,
     is_damaged: bool,
@@ -85,6 +89,7 @@ impl FilterView {
         Self {
             kinds: ArtifactKind::ALL.map(option).into(),
             package_name: visit.param("package_name").unwrap_or_default(),
+            unknown_kind: kind.filter(|kind| ArtifactKind::ALL.iter().all(|known| known.as_str() != kind)),
             is_unused: is_given("unused"),
             is_damaged: is_given("damaged"),
         }
@@ -134,12 +139,22 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         unused: visit.param("unused"),
         damaged: visit.param("damaged"),
         ..ArtifactsQuery::default()
-    })?;
-    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-    let found = artifacts::list(ctx, &caller, tenant_id, &filters.filter(), &page).await?;
+    });
+    let (filters, errors) = FilterErrors::split(visit.texts(), filters)?;
+    let found = match filters {
+        Some(filters) => {
+            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+            artifacts::list(ctx, &caller, tenant_id, &filters.filter(), &page).await?
+        }
+        None => {
+            visit.require_tenant(tenant_id)?;
+            Page::empty()
+        }
+    };
     let shell = Shell::of(visit, visit.texts().artifacts);
     let base = format!("/console/tenants/{tenant_id}/artifacts");
     let form = shell.forms(attempt).form(&UPLOAD, &base);
+    let status = attempt.map_or_else(|| errors.status(), Attempt::status);
     let page = ArtifactsPage {
         filter: FilterView::of(visit),
         artifacts: found
@@ -150,9 +165,10 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         next: visit.next_page(&base, found.next),
         form: visit.may(Action::WriteArtifacts).then_some(form),
         base,
+        errors,
         s: &shell,
     };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+    html(status, &page)
 }
 
 pub(in crate::console) async fn upload(mut form: FileSubmission) -> Result<HttpResponse, PageError> {

@@ -1,10 +1,10 @@
 //! Audit log: its filters, and the differences of each change.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Map, Value};
 
+use crate::console::filter_errors::FilterErrors;
 use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::response::html;
@@ -14,6 +14,7 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests::{self, AuditQuery};
 use crate::services::{list_audit, list_platform_audit};
+use slipway_domain::access::Action;
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::audit_words::AuditedTargeting;
 use slipway_domain::catalog::json::JsonText;
@@ -178,6 +179,7 @@ fn shortened(text: &str) -> String {
 struct AuditPage<'a> {
     s: &'a Shell,
     filter: FilterInput,
+    errors: FilterErrors,
     /// Query of the filter, for the exports.
     query: String,
     base: String,
@@ -256,29 +258,56 @@ fn first_events(visit: &Visit) -> Result<PageRequest, Problem> {
 
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let (filter, page) = (FilterInput::of(&visit).read()?, first_events(&visit)?);
-    let found = visit
-        .run_heavy(async move |ctx, caller| Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?))
-        .await?;
-    render(&visit, format!("/console/tenants/{tenant_id}"), found)
+    let (filter, errors) = FilterErrors::split(visit.texts(), FilterInput::of(&visit).read())?;
+    let found = match filter {
+        Some(filter) => {
+            let page = first_events(&visit)?;
+            visit
+                .run_heavy(async move |ctx, caller| {
+                    Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?)
+                })
+                .await?
+        }
+        None => {
+            visit.require(Action::ReadAudit)?;
+            visit.require_tenant(tenant_id)?;
+            Page::empty()
+        }
+    };
+    render(&visit, format!("/console/tenants/{tenant_id}"), found, errors)
 }
 
 pub(in crate::console) async fn of_platform(visit: Visit) -> Result<HttpResponse, PageError> {
-    let (filter, page) = (FilterInput::of(&visit).read()?, first_events(&visit)?);
-    let found = list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?;
-    render(&visit, "/console".to_owned(), found)
+    let (filter, errors) = FilterErrors::split(visit.texts(), FilterInput::of(&visit).read())?;
+    let found = match filter {
+        Some(filter) => {
+            let page = first_events(&visit)?;
+            list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?
+        }
+        None => {
+            visit.require(Action::ManagePlatform)?;
+            Page::empty()
+        }
+    };
+    render(&visit, "/console".to_owned(), found, errors)
 }
 
-fn render(visit: &Visit, base: String, found: Page<AuditEvent>) -> Result<HttpResponse, PageError> {
+fn render(
+    visit: &Visit,
+    base: String,
+    found: Page<AuditEvent>,
+    errors: FilterErrors,
+) -> Result<HttpResponse, PageError> {
     let shell = Shell::of(visit, visit.texts().audit);
-    let filter = FilterInput::of(visit);
+    let (filter, status) = (FilterInput::of(visit), errors.status());
     let page = AuditPage {
         events: rows_of(&shell, &base, found.items),
         next: visit.next_page(visit.request.path(), found.next),
         query: filter.query(),
         filter,
+        errors,
         base,
         s: &shell,
     };
-    html(StatusCode::OK, &page)
+    html(status, &page)
 }

@@ -201,10 +201,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     };
     let found = match filters {
         Some(filters) => find(visit, tenant_id, filters, page).await?,
-        None => Page {
-            items: Vec::new(),
-            next: None,
-        },
+        None => Page::empty(),
     };
     let base = format!("/console/tenants/{tenant_id}/devices");
     let is_wanted = |device: &&RegisteredDevice| device.stored.device.id.as_str().starts_with(&id);

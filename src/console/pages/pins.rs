@@ -1,11 +1,11 @@
 //! Pins of a tenant.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
+use crate::console::filter_errors::FilterErrors;
 use crate::console::form_view::FormView;
 use crate::console::format::Moment;
 use crate::console::opened_row::row_href;
@@ -25,6 +25,7 @@ use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use slipway_domain::catalog::org_path;
+use slipway_domain::catalog::page::Page;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
 
 /// Filters by target. The names without `on_` fill in the form of a new pin.
@@ -71,6 +72,7 @@ struct PinsPage<'a> {
     s: &'a Shell,
     base: String,
     filter: FilterInput,
+    errors: FilterErrors,
     pins: Vec<PinRow>,
     next: Option<String>,
     form: Option<FormView>,
@@ -209,9 +211,17 @@ pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageE
 async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     let filter = FilterInput::of(visit);
-    let selection = filter.selection()?;
-    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-    let found = pins::list(ctx, &caller, tenant_id, &selection, &page).await?;
+    let (selection, errors) = FilterErrors::split(visit.texts(), filter.selection())?;
+    let found = match selection {
+        Some(selection) => {
+            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+            pins::list(ctx, &caller, tenant_id, &selection, &page).await?
+        }
+        None => {
+            visit.require_tenant(tenant_id)?;
+            Page::empty()
+        }
+    };
     let shell = Shell::of(visit, visit.texts().pins);
     let base = format!("/console/tenants/{tenant_id}/pins");
     let given = |name: &'static str| (name, visit.param(name).unwrap_or_default());
@@ -227,6 +237,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .form_of(&PIN, "", &base, values)
         .behind(shell.t.new_pin)
         .open_if(visit.param("device_id").or(visit.param("version_code")).is_some());
+    let status = attempt.map_or_else(|| errors.status(), Attempt::status);
     let page = PinsPage {
         pins: found
             .items
@@ -237,9 +248,10 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         form: visit.may(Action::WritePins).then_some(form),
         filter,
         base,
+        errors,
         s: &shell,
     };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+    html(status, &page)
 }
 
 pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, PageError> {

@@ -9,6 +9,7 @@ use askama::Template;
 use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Field, Form, Kind, Style};
+use crate::console::filter_errors::FilterErrors;
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
 use crate::console::live::stream_url;
@@ -24,6 +25,7 @@ use crate::services::RequiredPermission;
 use crate::services::pushes::{self, PushWithCounts, PushWithTargets};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::page::Page;
 use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
@@ -67,6 +69,7 @@ struct PushesPage<'a> {
     s: &'a Shell,
     base: String,
     trace_id: String,
+    errors: FilterErrors,
     pushes: Vec<PushRow>,
     next: Option<String>,
     form: Option<FormView>,
@@ -126,9 +129,18 @@ pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageE
 async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     let trace_id = visit.param("trace_id");
-    let of_trace = parsed("trace_id", trace_id.clone(), TraceId::parse)?;
-    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-    let found = pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?;
+    let of_trace = parsed("trace_id", trace_id.clone(), TraceId::parse);
+    let (of_trace, errors) = FilterErrors::split(visit.texts(), of_trace)?;
+    let found = match of_trace {
+        Some(of_trace) => {
+            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+            pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?
+        }
+        None => {
+            visit.require_tenant(tenant_id)?;
+            Page::empty()
+        }
+    };
     let shell = Shell::of(visit, visit.texts().pushes);
     let base = format!("/console/tenants/{tenant_id}/pushes");
     let targets = visit.param("device").map(|device| ("target_info", device));
@@ -136,6 +148,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let form = shell
         .forms(attempt)
         .form_of(&PUSH, "", &base, targets.into_iter().collect());
+    let status = attempt.map_or_else(|| errors.status(), Attempt::status);
     let page = PushesPage {
         pushes: found
             .items
@@ -148,9 +161,10 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
             .then(|| form.behind(shell.t.new_push).open_if(is_prefilled)),
         trace_id: trace_id.unwrap_or_default(),
         base,
+        errors,
         s: &shell,
     };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+    html(status, &page)
 }
 
 pub(in crate::console) async fn send(form: Submission) -> Result<HttpResponse, PageError> {

@@ -17,6 +17,16 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// Returns a page without items.
+    pub const fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+        }
+    }
+}
+
 impl PageRequest {
     /// Returns a request for the first page.
     pub const fn first(limit: u64) -> Self {
