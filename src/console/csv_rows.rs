@@ -1,11 +1,67 @@
 //! Tables that a person sends as CSV: their rows, with the numbers of their lines.
 
+use super::input::{FILE, Input};
 use super::table::plain;
+use super::texts::without_name;
 use crate::http::problem::Problem;
 use slipway_domain::catalog::field::FieldError;
 
 /// Field of a form that contains a table.
 const FIELD: &str = "csv";
+
+/// Byte-order mark, which spreadsheets write before UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Text of a table that was pasted or sent as a file.
+pub(super) struct TableText {
+    pub(super) text: String,
+    /// Field of the form that has the text.
+    field: &'static str,
+}
+
+impl TableText {
+    /// Returns the table in a form, which has either the file or the text.
+    pub(super) fn of(input: &Input) -> Result<Self, Problem> {
+        let pasted = input.get(FIELD);
+        let Some(file) = input.file() else {
+            return Ok(Self {
+                text: pasted.to_owned(),
+                field: FIELD,
+            });
+        };
+        let refusal = |message: &str| Problem::invalid(vec![FieldError::invalid(FILE, message)]);
+        if !pasted.trim().is_empty() {
+            return Err(refusal("must be given without a pasted text"));
+        }
+        let text = std::str::from_utf8(file);
+        let text = text.map_err(|_| refusal("must be UTF-8; save the file as CSV UTF-8"))?;
+        Ok(Self {
+            text: text.to_owned(),
+            field: FILE,
+        })
+    }
+
+    /// Names the field of the form in errors on the table.
+    pub(super) fn at_own_field(field: &'static str, problem: Problem) -> Problem {
+        if field == FIELD || problem.field_errors().is_empty() {
+            return problem;
+        }
+        let errors = problem.field_errors().iter().map(|error| {
+            let place = error.field.strip_prefix(FIELD);
+            let place = place.map_or_else(|| error.field.clone(), |place| format!("{field}{place}"));
+            FieldError {
+                message: without_name(error).to_owned(),
+                field: place,
+                ..error.clone()
+            }
+        });
+        Problem::invalid(errors.collect())
+    }
+
+    pub(super) fn field(&self) -> &'static str {
+        self.field
+    }
+}
 
 /// Columns of a table.
 pub(super) struct Columns {
@@ -26,6 +82,7 @@ pub(super) struct Rows(Vec<(usize, csv::StringRecord)>);
 impl Rows {
     /// Parses a table. A header is skipped; a row with another number of columns is refused.
     pub(super) fn parse(text: &str, columns: &Columns) -> Result<Self, Problem> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         if text.trim().is_empty() {
             return Err(Problem::invalid(vec![FieldError::required(FIELD)]));
         }

@@ -60,7 +60,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 }
 
 impl KeptForm {
-    /// Returns the input of a form; `None` if it is too large, or nothing but secrets.
+    /// Returns the input of a form; `None` if it is too large, has a file, or is nothing but secrets.
     fn of(action: &str, input: &Input) -> Option<Self> {
         let action = safe_path(action).filter(|action| *action != SIGN_OUT)?;
         let all = input.iter().filter(|(name, _)| *name != FORM_TOKEN);
@@ -75,7 +75,7 @@ impl KeptForm {
             has_secret: !secrets.is_empty(),
         };
         let is_worth_it = secrets.is_empty() || kept.fields.iter().any(|(name, _)| name != FORM_ID);
-        (is_worth_it && kept.encoded().len() <= MAX_BYTES).then_some(kept)
+        (is_worth_it && input.file().is_none() && kept.encoded().len() <= MAX_BYTES).then_some(kept)
     }
 
     /// Keeps the input of a form until its request is answered.

@@ -14,9 +14,35 @@ pub(super) fn parse_boundary(content_type: &str) -> Option<String> {
     (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())
 }
 
+/// Part of a form.
+struct Part<'a> {
+    name: String,
+    is_file: bool,
+    value: &'a [u8],
+}
+
 /// Parses the parts without a file name, in order. Returns error 47 if one is not valid UTF-8. Anything that is not a
 /// part is skipped, because the signature detects missing parts.
 pub(super) fn read(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, GatewayError> {
+    let mut fields = Vec::new();
+    for part in read_parts(body, boundary)?
+        .into_iter()
+        .filter(|part| !part.is_file)
+    {
+        let value = String::from_utf8(part.value.to_vec()).map_err(|_| GatewayError::invalid_encoding())?;
+        fields.push((part.name, value));
+    }
+    Ok(fields)
+}
+
+/// Returns the content of the file with this name; `None` if there is none, or the form is damaged.
+pub(super) fn find_file<'a>(body: &'a [u8], boundary: &str, name: &str) -> Option<&'a [u8]> {
+    let parts = read_parts(body, boundary).ok()?;
+    let file = parts.into_iter().find(|part| part.is_file && part.name == name)?;
+    Some(file.value)
+}
+
+fn read_parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, GatewayError> {
     let delimiter = format!("--{boundary}").into_bytes();
     let mut parts = Vec::new();
     let mut rest = match find_delimiter(body, &delimiter) {
@@ -27,9 +53,7 @@ pub(super) fn read(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>,
         let Some(end) = find_delimiter(rest, &delimiter) else {
             break;
         };
-        if let Some(part) = read_part(&rest[..end])? {
-            parts.push(part);
-        }
+        parts.extend(read_part(&rest[..end])?);
         rest = &rest[end + delimiter.len()..];
     }
     Ok(parts)
@@ -45,7 +69,7 @@ fn find_delimiter(text: &[u8], delimiter: &[u8]) -> Option<usize> {
 }
 
 /// Parses a part between two delimiters: line break, headers, empty line, value, line break.
-fn read_part(part: &[u8]) -> Result<Option<(String, String)>, GatewayError> {
+fn read_part(part: &[u8]) -> Result<Option<Part<'_>>, GatewayError> {
     let part = after_line_break(part);
     let Some((head, value)) = split_at_empty_line(part) else {
         return Ok(None);
@@ -59,14 +83,11 @@ fn read_part(part: &[u8]) -> Result<Option<(String, String)>, GatewayError> {
     });
     let name = disposition.and_then(|disposition| find_parameter(disposition, "name"));
     let is_file = disposition.is_some_and(|disposition| find_parameter(disposition, "filename").is_some());
-    match name {
-        Some(name) if !is_file => {
-            let value = before_line_break(value).to_vec();
-            let value = String::from_utf8(value).map_err(|_| GatewayError::invalid_encoding())?;
-            Ok(Some((name, value)))
-        }
-        _ => Ok(None),
-    }
+    Ok(name.map(|name| Part {
+        name,
+        is_file,
+        value: before_line_break(value),
+    }))
 }
 
 fn split_at_empty_line(part: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -120,6 +141,8 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(parts, expected);
+        assert_eq!(find_file(body.as_bytes(), "123", "f"), Some(&b"bytes"[..]));
+        assert_eq!(find_file(body.as_bytes(), "123", "a"), None);
     }
 
     #[test]

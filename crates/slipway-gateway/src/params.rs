@@ -53,6 +53,14 @@ impl BodyKind {
     }
 }
 
+/// Returns the content of the file with this name in a form; `None` if there is none.
+pub fn find_file<'a>(body: &'a [u8], kind: &BodyKind, name: &str) -> Option<&'a [u8]> {
+    match kind {
+        BodyKind::Multipart { boundary } => multipart::find_file(body, boundary, name),
+        BodyKind::Form | BodyKind::Other => None,
+    }
+}
+
 impl<'a> Params<'a> {
     /// Decodes query and body. Returns error 47 for invalid UTF-8 and error 43 for too many parameters.
     pub fn read(query: &'a str, body: &'a [u8], kind: &BodyKind) -> Result<Self, GatewayError> {

@@ -141,15 +141,12 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         ..ArtifactsQuery::default()
     });
     let (filters, errors) = FilterErrors::split(visit.texts(), filters)?;
-    let found = match filters {
-        Some(filters) => {
-            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-            artifacts::list(ctx, &caller, tenant_id, &filters.filter(), &page).await?
-        }
-        None => {
-            visit.require_tenant(tenant_id)?;
-            Page::empty()
-        }
+    let found = if let Some(filters) = filters {
+        let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+        artifacts::list(ctx, &caller, tenant_id, &filters.filter(), &page).await?
+    } else {
+        visit.require_tenant(tenant_id)?;
+        Page::empty()
     };
     let shell = Shell::of(visit, visit.texts().artifacts);
     let base = format!("/console/tenants/{tenant_id}/artifacts");

@@ -259,35 +259,29 @@ fn first_events(visit: &Visit) -> Result<PageRequest, Problem> {
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     let (filter, errors) = FilterErrors::split(visit.texts(), FilterInput::of(&visit).read())?;
-    let found = match filter {
-        Some(filter) => {
-            let page = first_events(&visit)?;
-            visit
-                .run_heavy(async move |ctx, caller| {
-                    Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?)
-                })
-                .await?
-        }
-        None => {
-            visit.require(Action::ReadAudit)?;
-            visit.require_tenant(tenant_id)?;
-            Page::empty()
-        }
+    let found = if let Some(filter) = filter {
+        let page = first_events(&visit)?;
+        visit
+            .run_heavy(async move |ctx, caller| {
+                Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?)
+            })
+            .await?
+    } else {
+        visit.require(Action::ReadAudit)?;
+        visit.require_tenant(tenant_id)?;
+        Page::empty()
     };
     render(&visit, format!("/console/tenants/{tenant_id}"), found, errors)
 }
 
 pub(in crate::console) async fn of_platform(visit: Visit) -> Result<HttpResponse, PageError> {
     let (filter, errors) = FilterErrors::split(visit.texts(), FilterInput::of(&visit).read())?;
-    let found = match filter {
-        Some(filter) => {
-            let page = first_events(&visit)?;
-            list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?
-        }
-        None => {
-            visit.require(Action::ManagePlatform)?;
-            Page::empty()
-        }
+    let found = if let Some(filter) = filter {
+        let page = first_events(&visit)?;
+        list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?
+    } else {
+        visit.require(Action::ManagePlatform)?;
+        Page::empty()
     };
     render(&visit, "/console".to_owned(), found, errors)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::csv_rows::{Columns, Rows};
+use crate::console::csv_rows::{Columns, Rows, TableText};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, segment};
@@ -51,9 +51,10 @@ const IMPORT: Form = Form {
     submit: |t| t.import,
     explanation: None,
     style: Style::Primary,
-    fields: &[Field::new("csv", Kind::LongText, |t| t.devices_csv)
-        .required()
-        .hint(|t| t.devices_csv_hint)],
+    fields: &[
+        Field::new("csv", Kind::LongText, |t| t.devices_csv).hint(|t| t.devices_csv_hint),
+        Field::new("file", Kind::File, |t| t.csv_file).hint(|t| t.csv_file_hint),
+    ],
 };
 
 #[derive(Template)]
@@ -278,17 +279,19 @@ pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse,
 
 /// Imports the devices. Returns the numbers of the import, as a query.
 async fn try_import(form: &Submission, tenant: TenantId) -> Result<String, Problem> {
-    let text = form.input.get("csv").to_owned();
+    let table = TableText::of(&form.input)?;
+    let field = table.field();
     let (imported, elsewhere) = form
         .visit
         .run_heavy(async move |ctx, caller| {
-            let rows = Rows::parse(&text, &COLUMNS)?;
+            let rows = Rows::parse(&table.text, &COLUMNS)?;
             let devices =
                 requests::devices(&body_of(&rows)).map_err(|problem| rows.errors_by_line(problem))?;
             let elsewhere = elsewhere(&ctx, &caller, tenant, &devices);
             Ok((devices, elsewhere))
         })
-        .await?;
+        .await
+        .map_err(|problem| TableText::at_own_field(field, problem))?;
     let ctx = &form.visit.ctx;
     let permission = RequiredPermission::in_tenant(tenant, Action::WriteDevices);
     let made = create(

@@ -9,7 +9,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use crate::console::attempt::Attempt;
-use crate::console::csv_rows::{Columns, Row, Rows};
+use crate::console::csv_rows::{Columns, Row, Rows, TableText};
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::FormView;
 use crate::console::format::{Moment, count};
@@ -54,9 +54,10 @@ const IMPORT: Form = Form {
     submit: |t| t.replace_org,
     explanation: Some(|t| t.replace_org_explanation),
     style: Style::Primary,
-    fields: &[Field::new("csv", Kind::LongText, |t| t.org_csv)
-        .required()
-        .hint(|t| t.org_csv_hint)],
+    fields: &[
+        Field::new("csv", Kind::LongText, |t| t.org_csv).hint(|t| t.org_csv_hint),
+        Field::new("file", Kind::File, |t| t.csv_file).hint(|t| t.csv_file_hint),
+    ],
 };
 
 #[derive(Template)]
@@ -248,12 +249,13 @@ pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse,
 }
 
 async fn try_import(form: &Submission, tenant: TenantId) -> Result<DirectoryCounts, Problem> {
-    let text = form.input.get("csv").to_owned();
+    let table = TableText::of(&form.input)?;
+    let field = table.field();
     let (_, _permit) = form.begin(false)?;
     let condition = form.precondition();
     form.visit
         .run_heavy(async move |ctx, caller| {
-            let rows = Rows::parse(&text, &COLUMNS)?;
+            let rows = Rows::parse(&table.text, &COLUMNS)?;
             let nodes =
                 requests::org_nodes(&body_of(&rows)).map_err(|problem| rows.errors_by_line(problem))?;
             let done = org_directory::replace(&ctx, &caller, tenant, nodes, &condition).await;
@@ -261,6 +263,7 @@ async fn try_import(form: &Submission, tenant: TenantId) -> Result<DirectoryCoun
                 .map_err(|error| rows.errors_by_line(error.into()))
         })
         .await
+        .map_err(|problem| TableText::at_own_field(field, problem))
 }
 
 /// Returns the body of the API for a table of nodes.

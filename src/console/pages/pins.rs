@@ -212,15 +212,12 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let TenantPath { tenant_id } = visit.path()?;
     let filter = FilterInput::of(visit);
     let (selection, errors) = FilterErrors::split(visit.texts(), filter.selection())?;
-    let found = match selection {
-        Some(selection) => {
-            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-            pins::list(ctx, &caller, tenant_id, &selection, &page).await?
-        }
-        None => {
-            visit.require_tenant(tenant_id)?;
-            Page::empty()
-        }
+    let found = if let Some(selection) = selection {
+        let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+        pins::list(ctx, &caller, tenant_id, &selection, &page).await?
+    } else {
+        visit.require_tenant(tenant_id)?;
+        Page::empty()
     };
     let shell = Shell::of(visit, visit.texts().pins);
     let base = format!("/console/tenants/{tenant_id}/pins");

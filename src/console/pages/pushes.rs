@@ -131,15 +131,12 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let trace_id = visit.param("trace_id");
     let of_trace = parsed("trace_id", trace_id.clone(), TraceId::parse);
     let (of_trace, errors) = FilterErrors::split(visit.texts(), of_trace)?;
-    let found = match of_trace {
-        Some(of_trace) => {
-            let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-            pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?
-        }
-        None => {
-            visit.require_tenant(tenant_id)?;
-            Page::empty()
-        }
+    let found = if let Some(of_trace) = of_trace {
+        let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+        pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?
+    } else {
+        visit.require_tenant(tenant_id)?;
+        Page::empty()
     };
     let shell = Shell::of(visit, visit.texts().pushes);
     let base = format!("/console/tenants/{tenant_id}/pushes");

@@ -467,6 +467,8 @@ pub(super) static TEXTS: Texts = Texts {
     devices_csv: "Devices as CSV",
     devices_csv_hint: "One device per line: id, project, type, org path. Type and org path may be blank. For example: PDA001,hema-stores,10013,HM/HM-SH/8007",
     delete_device: "Delete device",
+    csv_file: "Or a CSV file",
+    csv_file_hint: "UTF-8 text, instead of a pasted one.",
     delete_device_explanation: "Deletes the device with its token, installs and pushes. A check registers it again.",
     revoke_token: "Revoke token",
     revoke_token_explanation: "For a lost device. Afterwards only an enrolment code can enrol its id.",

@@ -480,6 +480,8 @@ texts! {
     devices_csv,
     devices_csv_hint,
     delete_device,
+    csv_file,
+    csv_file_hint,
     delete_device_explanation,
     revoke_token,
     revoke_token_explanation,

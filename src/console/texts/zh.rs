@@ -467,6 +467,8 @@ pub(super) static TEXTS: Texts = Texts {
     devices_csv: "设备 CSV",
     devices_csv_hint: "每行一台设备：编号,项目,类型,组织路径。类型和组织路径可以留空。例如：PDA001,hema-stores,10013,HM/HM-SH/8007",
     delete_device: "删除设备",
+    csv_file: "或 CSV 文件",
+    csv_file_hint: "UTF-8 文本，用于代替粘贴的文本。",
     delete_device_explanation: "将删除该设备及其令牌、安装记录和推送。再次检查时会重新登记。",
     revoke_token: "吊销令牌",
     revoke_token_explanation: "用于丢失的设备。之后只能使用注册码重新注册该编号。",

@@ -13,6 +13,7 @@ mod forms;
 mod installed_on;
 mod double_sends;
 mod kept_forms;
+mod filters;
 mod languages;
 mod new_release;
 mod objects;
@@ -23,4 +24,5 @@ mod sessions;
 mod stale_forms;
 mod uploads;
 
+mod tables;
 pub(crate) use browser::Browser;
