@@ -241,6 +241,12 @@ impl FormView {
         self
     }
 
+    /// Replaces the text of the button.
+    pub(super) fn submit(mut self, text: &'static str) -> Self {
+        self.submit = text;
+        self
+    }
+
     /// Hides the form behind a button with this text.
     pub(super) fn behind(mut self, text: &'static str) -> Self {
         self.disclosure = Some(text);

@@ -52,7 +52,8 @@ pub struct TargetPins {
     pub has_more: bool,
 }
 
-/// Creates a pin. A pin with the same target is replaced and keeps its id.
+/// Creates a pin. A pin with the same target is replaced and keeps its id, unless the precondition is
+/// [`Precondition::Absent`]: then a different pin is a conflict.
 pub async fn put(
     ctx: &Context,
     caller: &Caller,
@@ -65,11 +66,6 @@ pub async fn put(
     let app = find_app(&tx, scope, &new.package_name).await?;
     require_known_resource(&tx, &app, &new).await?;
     let before = pins::find_by_target(&tx, scope, app.id, &new.identifier, &new.target).await?;
-    match (&before, precondition) {
-        (Some(before), precondition) => precondition.check(&before.etag)?,
-        (None, Precondition::OneOf(_) | Precondition::Exists) => return Err(ServiceError::Stale),
-        (None, Precondition::None) => {}
-    }
     let pin = Pin {
         id: before.as_ref().map_or_else(random::id, |before| before.value.id),
         app_id: app.id,
@@ -83,7 +79,9 @@ pub async fn put(
         package_name: app.package_name.clone(),
         pin,
     };
-    if let Some(before) = before.clone().filter(|before| before.value == pin) {
+    let is_unchanged = before.as_ref().is_some_and(|before| before.value == pin);
+    require_replaceable(before.as_ref(), is_unchanged, precondition)?;
+    if let Some(before) = before.clone().filter(|_| is_unchanged) {
         return Ok(ctx.unchanged(tx, named(before)).await);
     }
     let stored = pins::upsert(&tx, pin, ctx.now()).await?;
@@ -97,6 +95,22 @@ pub async fn put(
     }
     audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed(named(stored), ctx.commit(tx).await?))
+}
+
+fn require_replaceable(
+    before: Option<&Versioned<Pin>>,
+    is_unchanged: bool,
+    precondition: &Precondition,
+) -> Result<(), ServiceError> {
+    match (before, precondition) {
+        (Some(_), Precondition::Absent) if is_unchanged => Ok(()),
+        (Some(_), Precondition::Absent) => Err(ServiceError::AlreadyExists(
+            "the target has another pin of this resource; name its entity tag to replace it".to_owned(),
+        )),
+        (Some(before), precondition) => precondition.check(&before.etag),
+        (None, Precondition::OneOf(_) | Precondition::Exists) => Err(ServiceError::Stale),
+        (None, Precondition::None | Precondition::Absent) => Ok(()),
+    }
 }
 
 /// Finds the app named in the body. An unknown app is an invalid field, not an unknown path.

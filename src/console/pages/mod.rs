@@ -13,6 +13,7 @@ pub(super) mod device;
 mod device_pins;
 mod device_pushes;
 pub(super) mod devices;
+mod existing_pin;
 mod existing_release;
 pub(super) mod explain;
 pub(super) mod found_file;

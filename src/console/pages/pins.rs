@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
+use super::existing_pin;
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::filter_errors::FilterErrors;
@@ -19,6 +20,7 @@ use crate::console::visit::Visit;
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests::{self, PinsQuery};
+use crate::services::Precondition;
 use crate::services::pins::{self, NamedPin, PinSelection};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
@@ -235,6 +237,13 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .behind(shell.t.new_pin)
         .open_if(visit.param("device_id").or(visit.param("version_code")).is_some());
     let status = attempt.map_or_else(|| errors.status(), Attempt::status);
+    let form = match existing_pin(visit, tenant_id, attempt).await? {
+        Some(pin) => form
+            .etag(&pin.pin.etag)
+            .below("expires_at", existing_pin::describe(shell.t, &pin)?)
+            .submit(shell.t.replace_pin),
+        None => form,
+    };
     let page = PinsPage {
         pins: found
             .items
@@ -249,6 +258,21 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         s: &shell,
     };
     html(status, &page)
+}
+
+/// Returns the pin that the last attempt would have replaced.
+async fn existing_pin(
+    visit: &Visit,
+    tenant: TenantId,
+    attempt: Option<&Attempt>,
+) -> Result<Option<NamedPin>, PageError> {
+    let Some(attempt) = attempt.filter(|attempt| attempt.form == PIN.key) else {
+        return Ok(None);
+    };
+    match requests::pin(&PIN.body(&attempt.input)) {
+        Ok((new, _)) => existing_pin::find(visit, tenant, attempt, new).await,
+        Err(_) => Ok(None),
+    }
 }
 
 pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, PageError> {
@@ -266,7 +290,12 @@ async fn try_put(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
     let parsed = requests::pin(&PIN.body(&form.input));
     let (new, is_urgent) = parsed.map_err(|problem| name_targets(problem, t))?;
     let (caller, _permit) = form.begin(is_urgent)?;
-    pins::put(&form.visit.ctx, &caller, tenant, new, &form.precondition()).await?;
+    // Only a form that showed the existing pin replaces it.
+    let precondition = match form.precondition() {
+        Precondition::None => Precondition::Absent,
+        shown => shown,
+    };
+    pins::put(&form.visit.ctx, &caller, tenant, new, &precondition).await?;
     Ok(())
 }
 

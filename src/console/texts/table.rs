@@ -427,6 +427,8 @@ texts! {
     back,
     pin,
     pin_explanation,
+    pin_exists,
+    replace_pin,
     new_pin,
     no_pins,
     no_pins_apply,

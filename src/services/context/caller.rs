@@ -48,11 +48,13 @@ impl<T> WriteResult<T> {
     }
 }
 
-/// `If-Match` condition on the object to change (RFC 9110, section 13.1.1).
+/// Condition on the object to change, such as `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Debug, Clone, Default)]
 pub enum Precondition {
     #[default]
     None,
+    /// The object must not exist.
+    Absent,
     /// The object must exist.
     Exists,
     /// The object must have one of these entity tags.
@@ -62,6 +64,7 @@ pub enum Precondition {
 impl Precondition {
     pub(in crate::services) fn check(&self, etag: &str) -> Result<(), ServiceError> {
         match self {
+            Self::Absent => Err(ServiceError::Stale),
             Self::OneOf(etags) if !etags.iter().any(|wanted| wanted == etag) => Err(ServiceError::Stale),
             _ => Ok(()),
         }

@@ -18,6 +18,7 @@ mod languages;
 mod new_release;
 mod objects;
 mod pages;
+mod pins;
 mod roles;
 mod search;
 mod sessions;
