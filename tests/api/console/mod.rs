@@ -17,6 +17,7 @@ mod filters;
 mod languages;
 mod new_release;
 mod objects;
+mod org_codes;
 mod pages;
 mod pins;
 mod roles;
