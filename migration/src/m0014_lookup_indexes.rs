@@ -15,7 +15,8 @@ impl MigrationName for LookupIndexes {
 const INDEXES: [&str; 4] = [
     "CREATE INDEX pins_target_idx ON pins (tenant_id, target_key, id)",
     "CREATE INDEX artifacts_md5_idx ON artifacts (tenant_id, md5, id)",
-    "CREATE INDEX releases_md5_idx ON releases (tenant_id, md5, id)",
+    "CREATE INDEX releases_md5_idx ON releases (tenant_id, md5, id) \
+     WHERE artifact_sha256 IS NULL AND state <> 'discarded'",
     "CREATE INDEX resources_identifier_idx ON resources (tenant_id, identifier, app_id)",
 ];
 

@@ -33,6 +33,7 @@ routes! {
     get "/account" => pages::account::show;
     post "/account" => pages::account::change_password;
     get "/help" => pages::account::help;
+    get "/search" => pages::search::of_platform;
     get "/people" => pages::people::list_administrators;
     post "/people" => pages::people::create_administrator;
     post "/people/{id}" => pages::people::update_administrator;

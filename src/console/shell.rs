@@ -22,8 +22,9 @@ pub(super) struct Shell {
     pub(super) trail: Vec<Link>,
     pub(super) nav: Vec<NavItem>,
     pub(super) account: Option<Account>,
-    /// Address of the tenant's search.
+    /// Address of the search of the tenant, or of the platform.
     pub(super) search: Option<String>,
+    pub(super) search_hint: &'static str,
     pub(super) form_token: String,
     /// Result of the form that led to this page.
     pub(super) notice: Option<String>,
@@ -109,7 +110,10 @@ impl Shell {
                 name: principal.name.clone(),
                 role: t.role(principal.role),
             });
-            shell.search = tenant.map(|tenant| format!("/console/tenants/{tenant}/search"));
+            shell.search = search_of(principal, tenant);
+            if tenant.is_none() {
+                shell.search_hint = t.search_platform_hint;
+            }
             shell.nav = navigation(t, principal, tenant, request.path());
             shell.form_token.clone_from(form_token);
             if let Some(tenant) = tenant.filter(|_| principal.tenant.is_none()) {
@@ -138,6 +142,7 @@ impl Shell {
             nav: Vec::new(),
             account: None,
             search: None,
+            search_hint: t.search_hint,
             form_token: String::new(),
             notice: None,
             missing_form: MissingForm::default(),
@@ -175,6 +180,15 @@ impl Shell {
         others
             .map(|other| (other.tag(), Texts::of(other).language_name))
             .collect()
+    }
+}
+
+/// Returns the address of the search of the tenant, or of the platform for those who may search it.
+fn search_of(principal: &Principal, tenant: Option<TenantId>) -> Option<String> {
+    match tenant {
+        Some(tenant) => Some(format!("/console/tenants/{tenant}/search")),
+        None if is_permitted(principal.role, Action::ManageTenants) => Some("/console/search".to_owned()),
+        None => None,
     }
 }
 

@@ -62,6 +62,24 @@ pub fn list_tenants(ctx: &Context, caller: &Caller, limit: usize) -> Result<Exce
     Ok(Excerpt::of(known.collect(), limit))
 }
 
+/// Finds the first tenants whose number begins with a text, or whose name contains it in any case.
+pub fn find_tenants(
+    ctx: &Context,
+    caller: &Caller,
+    text: &str,
+    limit: usize,
+) -> Result<Vec<Tenant>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManageTenants)?;
+    let text = text.to_lowercase();
+    let is_match = |tenant: &Tenant| {
+        tenant.id.to_string().starts_with(&text) || tenant.name.as_str().to_lowercase().contains(&text)
+    };
+    let tenants = ctx.catalog().every_tenant().into_iter();
+    let served = tenants.filter_map(|(_, served)| served);
+    let found = served.filter(|served| is_match(&served.tenant));
+    Ok(found.take(limit).map(|served| served.tenant.clone()).collect())
+}
+
 /// Lists the first apps of a tenant by package name.
 pub fn list_apps(
     ctx: &Context,

@@ -60,6 +60,7 @@ pub mod release_transitions;
 pub mod releases;
 pub mod resources;
 pub mod restore;
+pub mod search;
 pub mod tenants;
 pub mod users;
 pub mod write_health;

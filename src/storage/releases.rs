@@ -31,7 +31,7 @@ use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{
     Release, ReleaseFilter, ReleaseRecord, ReleaseState, ReleaseStateKind,
 };
-use slipway_domain::catalog::text::{Identifier, VersionName};
+use slipway_domain::catalog::text::{Identifier, Md5, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -108,6 +108,25 @@ pub async fn find_by_version(
     let row = of_version(scope, app, identifier, version).build(connection.get_database_backend());
     let [rows] = together(connection, [row]).await?;
     read_record(reader, scope, &rows).await
+}
+
+/// Lists up to `limit` releases of external URLs with this MD5, newest first. Discarded releases are omitted.
+pub async fn list_external_with_md5(
+    reader: &impl Reader,
+    scope: TenantScope,
+    md5: &Md5,
+    limit: u64,
+) -> Result<Vec<Versioned<ReleaseRecord>>, StorageError> {
+    let rows = Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Md5.eq(md5.as_str()))
+        .filter(Column::ArtifactSha256.is_null())
+        .filter(is_not_discarded())
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(row::read).collect()
 }
 
 fn of_version(

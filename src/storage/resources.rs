@@ -22,6 +22,13 @@ use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, Name};
 use slipway_domain::catalog::versioned::Versioned;
 
+/// Key of a resource within a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceKey {
+    pub app: AppId,
+    pub identifier: Identifier,
+}
+
 pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
@@ -94,6 +101,36 @@ pub(super) fn read_identifiers(rows: &[QueryResult]) -> Result<ByApp<Identifier>
         Ok((app, row.column("identifier", Identifier::parse(identifier))?))
     });
     Ok(by_app(identifiers.collect::<Result<Vec<_>, StorageError>>()?))
+}
+
+/// Lists up to `limit` resources of a tenant whose identifier begins with a text, by identifier and app.
+pub async fn list_beginning_with(
+    reader: &impl Reader,
+    scope: TenantScope,
+    beginning: &str,
+    limit: u64,
+) -> Result<Vec<ResourceKey>, StorageError> {
+    let rows: Vec<(Uuid, String)> = Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Identifier.gte(beginning))
+        // A tilde is greater than every character of an identifier.
+        .filter(Column::Identifier.lt(format!("{beginning}~")))
+        .select_only()
+        .columns([Column::AppId, Column::Identifier])
+        .order_by_asc(Column::Identifier)
+        .order_by_asc(Column::AppId)
+        .limit(limit)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let read = |(app, identifier): (Uuid, String)| {
+        let row = Row::of("resources", app);
+        Ok(ResourceKey {
+            app: AppId::from_uuid(app),
+            identifier: row.column("identifier", Identifier::parse(identifier))?,
+        })
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Lists the identifiers of all resources of an app, bytewise.

@@ -1,5 +1,5 @@
 //! Search of a tenant: apps, resources and devices by the beginning of their name, org nodes by code, path or name, files
-//! by their digest, pushes by their id.
+//! by their digests, pushes by their id. Search of the platform: tenants.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -13,15 +13,17 @@ use crate::console::shell::{Link, Shell};
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::{Problem, ProblemCode};
-use crate::services::memory::{self, ResourceInMemory};
 use crate::services::org_tree::{TreeNode, TreeSelection};
-use crate::services::{ServiceError, apps, artifacts, devices, org_directory, pushes};
+use crate::services::search::{self, FoundRelease, FoundResource};
+use crate::services::{ServiceError, apps, artifacts, devices, memory, org_directory, pushes};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::artifact::Artifact;
 use slipway_domain::catalog::device::DeviceFilter;
 use slipway_domain::catalog::ids::{PushId, TenantId};
 use slipway_domain::catalog::org_path;
 use slipway_domain::catalog::page::PageRequest;
-use slipway_domain::catalog::text::{Sha256, TraceId};
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::{Md5, Sha256, TraceId};
 
 /// Number of results of each kind.
 const LIMIT: usize = 20;
@@ -35,44 +37,87 @@ const MAX_TEXT: usize = 128;
 struct SearchPage<'a> {
     s: &'a Shell,
     text: String,
-    groups: Vec<(&'static str, Vec<Link>)>,
+    groups: Vec<Group>,
+    /// What the search finds.
+    explanation: &'static str,
 }
 
-/// Shows the results, or the only one itself.
+/// Heading, and the results below it.
+type Group = (&'static str, Vec<Link>);
+
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     visit.require_tenant(tenant_id)?;
-    let text: String = visit
-        .param("q")
-        .unwrap_or_default()
-        .chars()
-        .take(MAX_TEXT)
-        .collect();
-    let shell = Shell::of(&visit, visit.texts().search);
-    let t = shell.t;
+    let (text, t) = (text_of(&visit), visit.texts());
     let mut groups = Vec::new();
-    if !text.is_empty() && !text.contains(char::is_control) {
+    if is_searchable(&text) {
         groups.push((t.apps, apps_of(&visit, tenant_id, &text).await?));
         groups.push((t.resources, resources_of(&visit, tenant_id, &text).await?));
-        groups.push((t.artifacts, files_of(&visit, tenant_id, &text).await?));
+        groups.extend(content_of(&visit, tenant_id, &text).await?);
         if visit.may(Action::ReadDevices) {
             groups.push((t.org, nodes_of(&visit, tenant_id, &text).await?));
             groups.push((t.devices, devices_of(&visit, tenant_id, &text).await?));
             groups.push((t.pushes, pushes_of(&visit, tenant_id, &text).await?));
         }
     }
+    respond(&visit, text, groups, t.search_text)
+}
+
+/// Searches the tenants, for administrators of the platform. Everything else belongs to a tenant, whose pages search it.
+pub(in crate::console) async fn of_platform(visit: Visit) -> Result<HttpResponse, PageError> {
+    visit.require(Action::ManageTenants)?;
+    let (text, t) = (text_of(&visit), visit.texts());
+    let mut groups = Vec::new();
+    if is_searchable(&text) {
+        groups.push((t.tenants, tenants_of(&visit, &text).await?));
+    }
+    respond(&visit, text, groups, t.search_platform_text)
+}
+
+fn text_of(visit: &Visit) -> String {
+    let text = visit.param("q").unwrap_or_default();
+    text.chars().take(MAX_TEXT).collect()
+}
+
+fn is_searchable(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
+}
+
+/// Shows the results, or the only one itself.
+fn respond(
+    visit: &Visit,
+    text: String,
+    mut groups: Vec<Group>,
+    explanation: &'static str,
+) -> Result<HttpResponse, PageError> {
     groups.retain(|(_, found)| !found.is_empty());
     if let [(_, found)] = groups.as_slice()
         && let [only] = found.as_slice()
     {
         return Ok(see_other(&only.href));
     }
+    let shell = Shell::of(visit, visit.texts().search);
     let page = SearchPage {
         text,
         groups,
+        explanation,
         s: &shell,
     };
     html(StatusCode::OK, &page)
+}
+
+async fn tenants_of(visit: &Visit, text: &str) -> Result<Vec<Link>, Problem> {
+    let text = text.to_owned();
+    visit
+        .run_heavy(async move |ctx, caller| {
+            let link = |tenant: &Tenant| Link {
+                href: format!("/console/tenants/{}", tenant.id),
+                label: format!("{} ({})", tenant.id, tenant.name),
+            };
+            let found = memory::find_tenants(&ctx, &caller, &text, LIMIT)?;
+            Ok(found.iter().map(link).collect())
+        })
+        .await
 }
 
 fn from(text: &str) -> PageRequest {
@@ -98,13 +143,13 @@ async fn apps_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Link
     Ok(named.map(|stored| link(&stored.value)).collect())
 }
 
-/// Finds resources in the memory of this node. The pages of the found apps list their resources.
+/// Finds resources. The pages of the found apps list their resources.
 async fn resources_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Link>, Problem> {
     let text = text.to_owned();
     visit
         .run_heavy(async move |ctx, caller| {
-            let found = memory::find_resources(&ctx, &caller, tenant, &text, LIMIT)?;
-            let link = |found: &ResourceInMemory| Link {
+            let found = search::find_resources(&ctx, &caller, tenant, &text, LIMIT).await?;
+            let link = |found: &FoundResource| Link {
                 href: format!(
                     "/console/tenants/{tenant}/apps/{}/resources/{}",
                     segment(&found.package_name),
@@ -117,18 +162,51 @@ async fn resources_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec
         .await
 }
 
-/// Finds the file with a SHA-256. No index has other digests.
-async fn files_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Link>, ServiceError> {
-    let Ok(sha256) = Sha256::parse(text) else {
+/// Finds the file with a SHA-256, or the files and the releases of external URLs with an MD5.
+async fn content_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Group>, ServiceError> {
+    let t = visit.texts();
+    if let Ok(sha256) = Sha256::parse(text) {
+        return Ok(vec![(t.artifacts, file_of(visit, tenant, &sha256).await?)]);
+    }
+    let Ok(md5) = Md5::parse(text) else {
         return Ok(Vec::new());
     };
-    match artifacts::find_content(&visit.ctx, &visit.caller(false), tenant, &sha256).await {
-        Ok(found) => Ok(vec![Link {
-            href: format!("/console/tenants/{tenant}/artifacts/{}", sha256.as_str()),
-            label: found.artifact.value.filename.to_string(),
-        }]),
+    let found = search::find_content(&visit.ctx, &visit.caller(false), tenant, &md5, SHOWN).await?;
+    let files = found
+        .artifacts
+        .iter()
+        .map(|stored| file_link(tenant, &stored.value));
+    let releases = found.releases.iter().map(|found| release_link(tenant, found));
+    Ok(vec![
+        (t.artifacts, files.collect()),
+        (t.releases, releases.collect()),
+    ])
+}
+
+async fn file_of(visit: &Visit, tenant: TenantId, sha256: &Sha256) -> Result<Vec<Link>, ServiceError> {
+    match artifacts::find_content(&visit.ctx, &visit.caller(false), tenant, sha256).await {
+        Ok(found) => Ok(vec![file_link(tenant, &found.artifact.value)]),
         Err(ServiceError::NotFound(_)) => Ok(Vec::new()),
         Err(error) => Err(error),
+    }
+}
+
+fn file_link(tenant: TenantId, artifact: &Artifact) -> Link {
+    Link {
+        href: format!("/console/tenants/{tenant}/artifacts/{}", artifact.sha256.as_str()),
+        label: artifact.filename.to_string(),
+    }
+}
+
+fn release_link(tenant: TenantId, found: &FoundRelease) -> Link {
+    let release = &found.release.value.release;
+    let app = segment(found.package_name.as_str());
+    Link {
+        href: format!("/console/tenants/{tenant}/apps/{app}/releases/{}", release.id),
+        label: format!(
+            "{} {} ({})",
+            release.identifier, release.content.version_name, release.content.version_code
+        ),
     }
 }
 

@@ -35,7 +35,7 @@ use slipway_domain::catalog::artifact_use::ArtifactUse;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{RecallMode, ReleaseState, ReleaseStateKind};
-use slipway_domain::catalog::text::{Identifier, Sha256};
+use slipway_domain::catalog::text::{Identifier, Md5, Sha256};
 use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -83,6 +83,22 @@ pub async fn list(
     fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(row::read)
+}
+
+/// Lists up to `limit` artifacts with this MD5, newest first.
+pub async fn list_with_md5(
+    reader: &impl Reader,
+    scope: TenantScope,
+    md5: &Md5,
+    limit: u64,
+) -> Result<Vec<Versioned<Artifact>>, StorageError> {
+    let rows = of_tenant(scope)
+        .filter(Column::Md5.eq(md5.as_str()))
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(row::read).collect()
 }
 
 /// Lists releases that use an artifact and are not discarded, newest first.

@@ -66,6 +66,7 @@ const ROWS: &[Row] = &[
         Viewer,
     ),
     ("get /help", "/help", &[], Viewer),
+    ("get /search", "/search?q=nothing-of-the-kind", &[], Platform),
     ("get /people", "/people", &[], Platform),
     (
         "post /people",

@@ -25,8 +25,11 @@ const REQUESTS: usize = 15;
 /// Maximum median time of a page in a release build.
 const MEDIAN: Duration = Duration::from_millis(100);
 
+/// MD5 of the releases that [`fill`] copies.
+const RELEASE_MD5: &str = "00000000000000000000000000000001";
+
 /// Lists with each of their filters, and pages of other objects than [`Objects`]. `{known}` is a device.
-const FILTERED: [&str; 52] = [
+const FILTERED: [&str; 56] = [
     "/tenants/{tenant}/apps/com.example.a00007",
     "/tenants/{tenant}/apps/com.example.a00007/resources/com.example.a00007",
     "/tenants/{tenant}/apps/{package}/resources/{package}.r00007",
@@ -39,6 +42,8 @@ const FILTERED: [&str; 52] = [
     "/tenants/{tenant}/search?q=HM/R7/S7",
     "/tenants/{tenant}/search?q=S7",
     "/tenants/{tenant}/search?q={artifact}",
+    "/tenants/{tenant}/search?q={md5}",
+    "/tenants/{tenant}/search?q=com.example.a0000",
     "/tenants/{tenant}/devices?id=ff",
     "/tenants/{tenant}/devices?org=HM",
     "/tenants/{tenant}/devices?org=HM/R7",
@@ -63,6 +68,8 @@ const FILTERED: [&str; 52] = [
     "/tenants/{tenant}/org?path=HM/R7",
     "/tenants/{tenant}/pushes?trace_id=trace-00007",
     "/tenants/{tenant}/pushes?trace_id=none",
+    "/tenants/{tenant}/pins?on_device={known}",
+    "/tenants/{tenant}/pins?on_node=HM/R7",
     "/tenants/{tenant}/pins?package_name={package}",
     "/tenants/{tenant}/pins?package_name={package}&identifier={package}.part",
     "/tenants/{tenant}/pins?package_name={package}&identifier={package}.r00007",
@@ -148,7 +155,11 @@ async fn measure(database: TestDatabase, proxy: Option<&RoundTripProxy>, size: &
     ];
     let mut measured = Measured::new();
     for path in pages().chain(FILTERED) {
-        let filled = objects.fill(&path.replace("{known}", &device_id(7)));
+        let filled = objects.fill(
+            &path
+                .replace("{known}", &device_id(7))
+                .replace("{md5}", RELEASE_MD5),
+        );
         let is_of_platform = !path.contains("/tenants/") || path.ends_with("/settings");
         let browser = &mut browsers[usize::from(is_of_platform)];
         let (page, figures) = request(browser, proxy, &format!("/console{filled}")).await;
