@@ -76,8 +76,8 @@ pub async fn find_content(
 /// Finds up to `limit` resources whose identifier begins with a text, ordered by identifier and app. Leaves out apps
 /// whose package name begins with it, with their resources.
 ///
-/// The memory of this node finds those with an effective release. The others are found among the first resources of
-/// the database, so that the cost does not grow with the number of those left out.
+/// The memory of this node finds the resources that it has loaded. Those that it lacks are found among the first
+/// resources of the database, so that the cost does not grow with the number of those left out.
 pub async fn find_resources(
     ctx: &Context,
     caller: &Caller,

@@ -9,8 +9,8 @@ use slipway_test_support::wait::until;
 use super::browser::{Browser, Page};
 use super::new_release::assert_has;
 use crate::api::harness::{
-    ADMIN, Answer, CHUKU, DEADLINE, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, in_tenant, md5,
-    push_fields, sha256,
+    ADMIN, Answer, CHUKU, DEADLINE, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, app_fields, in_tenant, md5,
+    push_fields, release_fields, sha256,
 };
 use crate::api::operations::make_person;
 
@@ -181,6 +181,21 @@ async fn a_resource_without_an_effective_release_is_found(database: TestDatabase
             page.text
         );
     }
+    // Nor does its app need one.
+    let admin = &fixture.merchant.admin;
+    let other = app_fields("com.other");
+    admin.post(&in_tenant("/apps"), &other).await.expect(201);
+    let drafts = in_tenant("/apps/com.other/releases");
+    let fields = release_fields("com.module.label", 8);
+    admin.post(&drafts, &fields).await.expect(201);
+    let page = fixture.search("com.module.l").await;
+    let resource = format!("/console/tenants/{TENANT}/apps/com.other/resources/com.module.label");
+    assert_eq!(
+        (page.status, page.location()),
+        (303, resource.as_str()),
+        "{}",
+        page.text
+    );
     // The app has it, so its page alone is the result.
     let page = fixture.search("com.hema").await;
     let app = format!("/console/tenants/{TENANT}/apps/{PACKAGE}");
