@@ -1,6 +1,6 @@
 //! Pins that apply to a device: its own, and those of the org nodes that it belongs to.
 
-use super::pins::{mode_in_words, pin_query, target_in_words};
+use super::pin_words::{mode_in_words, pin_query, target_in_words};
 use crate::console::format::Moment;
 use crate::console::page_error::PageError;
 use crate::console::shell::{Link, Shell};

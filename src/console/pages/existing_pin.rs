@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::pins::{mode_in_words, target_in_words};
+use super::pin_words::{mode_in_words, target_in_words};
 use crate::console::attempt::Attempt;
 use crate::console::format::Moment;
 use crate::console::fragment::Fragment;

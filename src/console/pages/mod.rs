@@ -24,6 +24,7 @@ pub(super) mod org;
 pub(super) mod org_picker;
 pub(super) mod overview;
 pub(super) mod people;
+mod pin_words;
 pub(super) mod pins;
 pub(super) mod pushes;
 pub(super) mod release_form;

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use askama::Template;
 
 use super::existing_pin;
+use super::pin_words::{ON_DEVICE, ON_NODE, mode_in_words, target_in_words};
 use crate::console::attempt::Attempt;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::filter_errors::FilterErrors;
@@ -25,14 +26,9 @@ use crate::services::pins::{self, NamedPin, PinSelection};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode};
 use slipway_domain::catalog::ids::TenantId;
-use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
-use slipway_domain::catalog::org_path;
+use slipway_domain::catalog::org::{LevelCodes, OrgScope};
 use slipway_domain::catalog::page::Page;
-use slipway_domain::catalog::pin::{PinMode, PinTarget};
-
-/// Filters by target. The names without `on_` fill in the form of a new pin.
-const ON_DEVICE: &str = "on_device";
-const ON_NODE: &str = "on_node";
+use slipway_domain::catalog::pin::PinTarget;
 
 const PIN: Form = Form {
     key: "pin",
@@ -167,42 +163,10 @@ impl PinRow {
     }
 }
 
-pub(super) fn target_in_words(t: &Texts, target: &PinTarget) -> String {
-    match target {
-        PinTarget::Device(id) => format!("{} {id}", t.device),
-        PinTarget::OrgNode(path) => org_path::join(path.iter().map(OrgCode::as_str)),
-    }
-}
-
-/// Returns the query of the list of the pins on a target, or of one pin alone.
-pub(super) fn pin_query(target: &PinTarget, only: Option<&NamedPin>) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    if let Some(named) = only {
-        query
-            .append_pair("package_name", named.package_name.as_str())
-            .append_pair("identifier", named.pin.value.identifier.as_str());
-    }
-    match target {
-        PinTarget::Device(id) => query.append_pair(ON_DEVICE, id.as_str()),
-        PinTarget::OrgNode(path) => {
-            query.append_pair(ON_NODE, &org_path::join(path.iter().map(OrgCode::as_str)))
-        }
-    };
-    query.finish()
-}
-
 fn place_of(target: &PinTarget) -> Option<OrgScope> {
     match target {
         PinTarget::Device(_) => None,
         PinTarget::OrgNode(path) => OrgScope::new(LevelCodes::from_path(path)).ok(),
-    }
-}
-
-pub(super) fn mode_in_words(t: &Texts, mode: PinMode) -> String {
-    match mode {
-        PinMode::Hold => t.pin_hold.to_owned(),
-        PinMode::Exact(version) => format!("{} {version}", t.pin_exact),
-        PinMode::Ceiling(version) => format!("{} {version}", t.pin_ceiling),
     }
 }
 
