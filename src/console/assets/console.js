@@ -45,6 +45,16 @@
     addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
   };
 
+  // A screen reader reads out what changes in a live region, which must stay the same element.
+  const replaceContent = (old, fresh) => {
+    const spoken = $(":scope > [aria-live]", old), news = $(":scope > [aria-live]", fresh);
+    if (!spoken || !news) { old.replaceChildren(...fresh.childNodes); return; }
+    while (spoken.nextSibling) spoken.nextSibling.remove();
+    if (spoken.innerHTML !== news.innerHTML) spoken.replaceChildren(...news.childNodes);
+    news.remove();
+    old.append(...fresh.childNodes);
+  };
+
   // Fragments are loaded again when the server says that they have changed. Only a visible page is live, because browsers
   // open few connections to a server. They give up after an error page, as a proxy sends during a deploy.
   const liveFragments = () => {
@@ -55,7 +65,7 @@
         line.className = "live quiet";
         line.textContent = text;
         $(".live", fragment)?.remove();
-        fragment.append(line);
+        ($(":scope > [aria-live]", fragment) || fragment).append(line);
       };
       const close = () => { clearTimeout(timer); source.close(); };
       const later = () => { close(); timer = setTimeout(reload, 5000); };
@@ -68,7 +78,7 @@
         const fresh = !response.redirected && page.getElementById(fragment.id);
         if (!fresh) { close(); say(body.dataset.over); return; }
         fragment.dataset.events = fresh.dataset.events;
-        fragment.replaceChildren(...fresh.childNodes);
+        replaceContent(fragment, fresh);
         localTimes(fragment);
         if (source.readyState === EventSource.CLOSED && !document.hidden) open();
       };

@@ -23,6 +23,7 @@ use crate::services::adoption::{self, AdoptionHistory, CurrentAdoption};
 use crate::services::{apps, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord};
 use slipway_domain::catalog::versioned::Versioned;
@@ -147,7 +148,7 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
         may_write: visit.may(Action::WriteReleases),
         forms: app_forms(visit, &shell, attempt, &base, &reads.app),
         app,
-        pipeline_call: pipeline_call(&path),
+        pipeline_call: pipeline_call(path.tenant_id, path.package_name.as_str()),
         base,
         s: &shell,
     };
@@ -256,9 +257,9 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
     }
 }
 
-fn pipeline_call(path: &AppPath) -> String {
+/// Returns the command with which a pipeline publishes a release of an app.
+pub(super) fn pipeline_call(tenant: TenantId, app: &str) -> String {
     format!(
-        "slipway publish FILE --server \"$SLIPWAY_URL\" --tenant {} --app {} --version-code 1 --version-name 1.0.0",
-        path.tenant_id, path.package_name
+        "slipway publish FILE --server \"$SLIPWAY_URL\" --tenant {tenant} --app {app} --version-code 1 --version-name 1.0.0"
     )
 }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
+use super::app::pipeline_call;
 use super::audit::{EventRow, rows_of};
 use super::tenants::platform;
 use crate::console::adoption::Adoption;
@@ -48,6 +49,8 @@ struct OverviewPage<'a> {
     has_more: bool,
     changes: Option<Vec<EventRow>>,
     may_write: bool,
+    /// Command with which a pipeline publishes a release.
+    pipeline_call: String,
     checks_per_minute: String,
 }
 
@@ -101,6 +104,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         has_more: found.next.is_some(),
         changes,
         may_write: visit.may(Action::WriteApps),
+        pipeline_call: pipeline_call(tenant_id, "com.example.app"),
         checks_per_minute: count(ctx.checks().counts.per_minute()),
         base,
         s: &shell,

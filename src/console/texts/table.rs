@@ -115,6 +115,7 @@ texts! {
     change_switches,
     switches_explanation,
     no_apps,
+    create_first_app,
     no_releases,
     first_release,
     no_events,

@@ -517,6 +517,17 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
     let path = objects.fill(&format!("{tenant}/pushes/{{push}}"));
     let page = browser.get(&path).await;
     let events = stream_of(&page);
+    // A screen reader reads out the counts, not the whole table.
+    let (_, targets) = page.text.split_once("id=\"targets\"").unwrap();
+    let (targets, table) = targets.split_once("</div>").unwrap();
+    assert!(
+        targets.contains("aria-live=\"polite\"") && targets.contains("queued"),
+        "{targets}"
+    );
+    assert!(
+        table.contains("<table>") && !table.contains("aria-live"),
+        "{table}"
+    );
     let mut stream = browser.open(&events).await;
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     let page = browser.post(&format!("{path}/withdraw"), &[]).await;

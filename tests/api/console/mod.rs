@@ -9,6 +9,7 @@ mod chromium;
 mod database_away;
 mod device;
 mod existing_release;
+mod empty;
 mod forms;
 mod installed_on;
 mod double_sends;
