@@ -12,11 +12,11 @@ use super::explain::{CHECK, ExplanationView, explain_form};
 use crate::console::attempt::Attempt;
 use crate::console::created::{Created, Secrecy, create};
 use crate::console::fields::{Form, Style};
-use crate::console::form_view::{FormView, Values};
+use crate::console::form_view::{FormContext, FormView, Values};
 use crate::console::format::{Moment, segment};
 use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
-use crate::console::shell::Shell;
+use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
 use crate::http::path::DevicePath;
@@ -53,6 +53,19 @@ const CODE: Form = Form {
     fields: &[],
 };
 
+/// Number of forms that explain a check. Each has the fields of a check.
+const MAX_WHY_FORMS: usize = 2;
+/// Number of links to the forms of other apps.
+const MAX_OTHER_APPS: usize = 30;
+/// Number of installs on the page.
+const MAX_INSTALLS: usize = 50;
+
+/// Forms that explain the checks of a device, and links to those of its other apps.
+struct WhyView {
+    forms: Vec<FormView>,
+    others: Vec<Link>,
+}
+
 #[derive(Template)]
 #[template(path = "device.html")]
 struct DevicePage<'a> {
@@ -61,12 +74,14 @@ struct DevicePage<'a> {
     first_seen_at: Option<Moment>,
     attributes: Vec<(String, String)>,
     installs: Vec<InstallRow>,
+    /// Number of installs that the page leaves out.
+    left_out: usize,
     new_push: Option<String>,
     new_pin: Option<String>,
     pins: DevicePins,
     pushes: DevicePushes,
     forms: Vec<FormView>,
-    why: Vec<FormView>,
+    why: WhyView,
     explanation: Option<ExplanationView>,
 }
 
@@ -110,6 +125,12 @@ async fn render(
     };
     // An explained check keeps its input, and has no problem to show.
     let shown = explanation.is_none().then_some(attempt).flatten();
+    let context = shell.forms(attempt);
+    let context = if explanation.is_some() {
+        context.without_problem()
+    } else {
+        context
+    };
     let page = DevicePage {
         row: DeviceRow::of(&list, &found.device),
         first_seen_at: found.device.stored.first_seen_at.map(Moment),
@@ -121,13 +142,19 @@ async fn render(
             .unwrap_or_default()
             .into_iter()
             .collect(),
-        installs: found.installs.iter().map(install_row).collect(),
+        installs: found
+            .installs
+            .iter()
+            .take(MAX_INSTALLS)
+            .map(install_row)
+            .collect(),
+        left_out: found.installs.len().saturating_sub(MAX_INSTALLS),
         new_push: visit.may(Action::Push).then(|| push_href(&tenant, &found)),
         new_pin: visit.may(Action::WritePins).then(|| pin_href(&tenant, &found)),
         pins: DevicePins::read(visit, &shell, path.tenant_id, &found.device.stored.device).await?,
         pushes: DevicePushes::read(visit, &shell, path.tenant_id, &path.device_id).await?,
         forms: device_forms(visit, &shell, shown, &base, &found),
-        why: why_forms(&shell, attempt, explanation.is_some(), &base, &found),
+        why: why_forms(visit, context, &base, &found),
         explanation,
         s: &shell,
     };
@@ -196,25 +223,14 @@ fn device_forms(
     shown
 }
 
-/// Returns a form for each app of the device, with its last known state.
-fn why_forms(
-    shell: &Shell,
-    attempt: Option<&Attempt>,
-    is_explained: bool,
-    base: &str,
-    found: &DeviceWithInstalls,
-) -> Vec<FormView> {
+/// Returns a form for each of the first apps of the device, or for the app in the address, with its last known state.
+fn why_forms(visit: &Visit, context: FormContext<'_>, base: &str, found: &DeviceWithInstalls) -> WhyView {
     let mut apps: Vec<&PackageName> = found
         .installs
         .iter()
         .map(|install| &install.package_name)
         .collect();
     apps.dedup();
-    let context = if is_explained {
-        shell.forms(attempt).without_problem()
-    } else {
-        shell.forms(attempt)
-    };
     let form = |package_name: Option<&PackageName>| {
         let name = package_name.map(PackageName::as_str).unwrap_or_default();
         // The form is known by the app, although its field can be edited.
@@ -225,10 +241,27 @@ fn why_forms(
             last_check(found, name),
         )
     };
-    if apps.is_empty() {
-        return vec![form(None)];
+    let asked = visit.param("app");
+    let asked = asked.and_then(|app| apps.iter().position(|name| name.as_str() == app));
+    let (shown, others): (Vec<_>, Vec<_>) = match asked {
+        Some(asked) => (vec![apps.remove(asked)], apps),
+        None => {
+            let others = apps.split_off(apps.len().min(MAX_WHY_FORMS));
+            (apps, others)
+        }
+    };
+    let link = |name: &PackageName| Link {
+        href: format!("{base}?app={}#why", segment(name.as_str())),
+        label: name.to_string(),
+    };
+    WhyView {
+        forms: if shown.is_empty() {
+            vec![form(None)]
+        } else {
+            shown.into_iter().map(|name| form(Some(name))).collect()
+        },
+        others: others.into_iter().take(MAX_OTHER_APPS).map(link).collect(),
     }
-    apps.into_iter().map(|name| form(Some(name))).collect()
 }
 
 /// Returns the fields of the check that the device would send with its last known state.

@@ -30,6 +30,9 @@ use slipway_domain::catalog::org::{LevelCodes, OrgScope};
 use slipway_domain::catalog::page::Page;
 use slipway_domain::catalog::pin::PinTarget;
 
+/// Number of rows in the list. Targets and reasons can be long.
+const ROWS: u32 = 15;
+
 const PIN: Form = Form {
     key: "pin",
     submit: |t| t.pin,
@@ -179,7 +182,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let filter = FilterInput::of(visit);
     let (selection, errors) = FilterErrors::split(visit.texts(), filter.selection())?;
     let found = if let Some(selection) = selection {
-        let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+        let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page_at("cursor", ROWS)?);
         pins::list(ctx, &caller, tenant_id, &selection, &page).await?
     } else {
         visit.require_tenant(tenant_id)?;

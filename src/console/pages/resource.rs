@@ -133,7 +133,8 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .releases
             .items
             .iter()
-            .map(|release| ReleaseSummary::of(&shell, &app, release))
+            // Relative to this page: long names of packages would repeat in each row.
+            .map(|release| ReleaseSummary::of(&shell, "..", release))
             .collect(),
         next: visit.next_page(&resource_href(&path), reads.releases.next),
         adoption: reads

@@ -121,7 +121,8 @@ async fn a_deletion_that_is_sent_twice_succeeds_twice(database: TestDatabase) {
     assert!([200, 201].contains(&made.status), "{}", made.status);
     let list = fixture.merchant.admin.get(&api).await.expect(200);
     let id = list["items"][0]["id"].as_str().unwrap().to_owned();
-    let fields = fixture.fill(&pins, &format!("unpin-{id}"), &[]).await;
+    let opened = format!("{pins}?change={id}");
+    let fields = fixture.fill(&opened, &format!("unpin-{id}"), &[]).await;
     assert_eq!(fields.len(), 2, "{fields:?}");
     for _ in 0..2 {
         let page = fixture.send(&format!("{pins}/{id}/delete"), &fields).await;
