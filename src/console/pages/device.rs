@@ -243,12 +243,11 @@ fn why_forms(visit: &Visit, context: FormContext<'_>, base: &str, found: &Device
     };
     let asked = visit.param("app");
     let asked = asked.and_then(|app| apps.iter().position(|name| name.as_str() == app));
-    let (shown, others): (Vec<_>, Vec<_>) = match asked {
-        Some(asked) => (vec![apps.remove(asked)], apps),
-        None => {
-            let others = apps.split_off(apps.len().min(MAX_WHY_FORMS));
-            (apps, others)
-        }
+    let (shown, others) = if let Some(asked) = asked {
+        (vec![apps.remove(asked)], apps)
+    } else {
+        let others = apps.split_off(apps.len().min(MAX_WHY_FORMS));
+        (apps, others)
     };
     let link = |name: &PackageName| Link {
         href: format!("{base}?app={}#why", segment(name.as_str())),
