@@ -159,7 +159,8 @@ pub async fn list_versions(
         .select_only()
         .columns(VERSION)
         .column_as(Expr::cust("CAST(sum(devices) AS bigint)"), "devices")
-        .having(Expr::cust("sum(devices) <> 0"));
+        // Writes without triggers can leave a number below 0, which must not stop the count.
+        .having(Expr::cust("sum(devices) > 0"));
     for column in VERSION {
         rows = rows.group_by(column).order_by_asc(column);
     }
@@ -189,6 +190,7 @@ pub async fn list_places(
     use place_count::Column;
     let rows = place_count::Entity::find()
         .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Devices.gt(0))
         .apply_if(after, |rows, after| rows.filter(Column::Id.gt(after)))
         .order_by_asc(Column::Id)
         .limit(limit)

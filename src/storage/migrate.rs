@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::StorageError;
 use super::connect::{Backend, Db};
 use super::statements::Transaction;
+use super::unavailability::Cause;
 use super::write::WriteTransaction;
 
 /// Lock of every migrating node. The number is arbitrary and unused elsewhere in the database.
@@ -16,6 +17,8 @@ use super::write::WriteTransaction;
 /// The lock is polled, because a server continues to wait for a lock after its client has given up.
 const TRY_LOCK_SQL: &str = "SELECT pg_try_advisory_xact_lock(7017190131) AS is_held";
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of deadlocks after which a migration is repeated.
+const MAX_REFUSALS: u32 = 20;
 /// Disables the time limits, because a large migration may exceed them.
 const DISABLE_TIMEOUTS_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
@@ -25,13 +28,30 @@ impl Db {
     /// Fails with [`StorageError::NewerSchema`] if a newer version of Slipway has migrated the database.
     pub async fn migrate(&self) -> Result<(), StorageError> {
         // This check needs no write, so a node can start on a database that is temporarily full or read-only.
-        if self.has_current_schema().await? {
-            return Ok(());
+        let mut refused = 0;
+        while !self.has_current_schema().await? {
+            match self.migrate_next().await {
+                // A node of the older version may write meanwhile, in another order of tables.
+                Err(StorageError::Unavailable(failure))
+                    if failure.cause() == Cause::Locked && refused < MAX_REFUSALS =>
+                {
+                    refused += 1;
+                    tracing::warn!(%failure, "a migration was refused and is repeated");
+                    sleep(POLL_INTERVAL).await;
+                }
+                result => result?,
+            }
         }
+        Ok(())
+    }
+
+    /// Applies the next migration, in a transaction of its own: its locks do not last while the following ones read large
+    /// tables.
+    async fn migrate_next(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
         let inner = require_orm(tx.connection())?;
         refuse_newer_schema(inner).await?;
-        Migrator::up(inner, None).await?;
+        Migrator::up(inner, Some(1)).await?;
         tx.commit().await
     }
 

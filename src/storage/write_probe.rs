@@ -118,6 +118,9 @@ mod tests {
     use super::*;
     use crate::storage::{Durability, connect, create_sqlite};
 
+    /// Tables that SQLite, which has one writer, does not need.
+    const OF_POSTGRES: [&str; 2] = ["install_count_changes", "place_count_changes"];
+
     #[tokio::test]
     async fn every_table_is_proven() {
         let directory = tempfile::tempdir().unwrap();
@@ -130,6 +133,7 @@ mod tests {
         let statement = Statement::from_string(db.pool().get_database_backend(), tables);
         let rows = db.pool().query_all_raw(statement).await.unwrap();
         let names: Vec<String> = rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
-        assert_eq!(names, TABLES);
+        let of_both = TABLES.iter().filter(|table| !OF_POSTGRES.contains(table));
+        assert_eq!(names, of_both.copied().collect::<Vec<_>>());
     }
 }

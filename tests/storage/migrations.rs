@@ -3,9 +3,11 @@
 use slipway::storage::{Durability, StorageError, connect, tenants};
 
 use super::values::{prepare_tenant, tenant};
+use crate::api::harness::DEADLINE;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
+use slipway_test_support::wait::until;
 
 on_both_databases!(
     the_schema_goes_up_down_and_up_again,
@@ -60,6 +62,43 @@ async fn nodes_that_start_together_migrate_once(database: TestDatabase) {
         outcome.unwrap();
     }
     assert_eq!(tenants::find(&database.db, tenant(1).id).await.unwrap(), None);
+}
+
+/// A node of the older version writes in another order of tables than a migration locks them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_the_victim_of_a_deadlock_is_repeated() {
+    use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, Statement};
+    let database = TestDatabase::postgres().await;
+    database.db.migrate().await.unwrap();
+    let one = ConnectOptions::new(database.url.clone())
+        .max_connections(1)
+        .to_owned();
+    let other = Database::connect(one.clone()).await.unwrap();
+    let observer = Database::connect(one).await.unwrap();
+    let down = include_str!("../../migration/src/m0015_device_counts/postgres_down.sql");
+    for statement in [
+        down,
+        "DELETE FROM seaql_migrations WHERE version = 'm0015_device_counts'",
+        // The check for deadlocks of the migration finds this one.
+        "SET deadlock_timeout = '60s'",
+        "BEGIN; LOCK TABLE device_installs IN ROW EXCLUSIVE MODE",
+    ] {
+        other.execute_unprepared(statement).await.unwrap();
+    }
+    let node = database.another_node().await;
+    let migration = tokio::spawn(async move { node.migrate().await });
+    until("the migration waits", DEADLINE, async || {
+        let waits =
+            "SELECT 1 AS it FROM pg_locks WHERE NOT granted AND relation = 'device_installs'::regclass";
+        let statement = Statement::from_string(observer.get_database_backend(), waits);
+        observer.query_one_raw(statement).await.unwrap().is_some()
+    })
+    .await;
+    let rest = "LOCK TABLE devices IN ROW EXCLUSIVE MODE; COMMIT";
+    other.execute_unprepared(rest).await.unwrap();
+    migration.await.unwrap().unwrap();
+    let counts = "SELECT count(*) FROM install_counts";
+    observer.execute_unprepared(counts).await.unwrap();
 }
 
 async fn a_newer_schema_is_refused(database: TestDatabase) {

@@ -41,7 +41,8 @@ CREATE TABLE place_count_changes (
     devices bigint NOT NULL
 );
 
-CREATE FUNCTION slipway_count_installs() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A restore of the data alone has no search path.
+CREATE FUNCTION slipway_count_installs() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO install_count_changes (tenant_id, app_id, identifier, version_code, seen_on, devices)
@@ -73,7 +74,7 @@ CREATE TRIGGER device_installs_count_delete AFTER DELETE ON device_installs
 CREATE TRIGGER device_installs_count_truncate AFTER TRUNCATE ON device_installs
     FOR EACH STATEMENT EXECUTE FUNCTION slipway_count_installs();
 
-CREATE FUNCTION slipway_count_places() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION slipway_count_places() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO place_count_changes (tenant_id, places, devices)

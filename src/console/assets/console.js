@@ -67,7 +67,7 @@
         $(".live", fragment)?.remove();
         ($(":scope > [aria-live]", fragment) || fragment).append(line);
       };
-      const close = () => { clearTimeout(timer); source.close(); };
+      const close = () => { clearTimeout(timer); if (source) source.close(); };
       const later = () => { close(); timer = setTimeout(reload, 5000); };
       const reload = async () => {
         // Not the address of a form that this page answers.
@@ -80,14 +80,14 @@
         fragment.dataset.events = fresh.dataset.events;
         replaceContent(fragment, fresh);
         localTimes(fragment);
-        if (source.readyState === EventSource.CLOSED && !document.hidden) open();
+        if ((!source || source.readyState === EventSource.CLOSED) && !document.hidden) open();
       };
       const open = () => {
         source = new EventSource(fragment.dataset.events);
         source.addEventListener("changed", reload);
         source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) later(); });
       };
-      open();
+      if (!document.hidden) open();
       document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else reload(); });
       addEventListener("pagehide", close);
     }

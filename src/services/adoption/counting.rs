@@ -214,11 +214,12 @@ impl<'a> Round<'a> {
         let since = first_counted_day(self.now, SEEN_WITHIN_DAYS);
         let mut tally = Tally::default();
         let mut last: Option<AppVersionCount> = None;
+        // Not while the pages are read, which has a connection of its own.
+        if !self.renew_lease().await? {
+            return Ok(false);
+        }
         let reader = device_counts::begin_pages(self.ctx.db()).await?;
         loop {
-            if !self.renew_lease().await? {
-                return Ok(false);
-            }
             let began = timer::now();
             let limit = VERSIONS_AT_ONCE;
             let page = device_counts::list_versions(&reader, scope, since, last.as_ref(), limit).await?;

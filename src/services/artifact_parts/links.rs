@@ -47,9 +47,10 @@ impl KnownLinks {
             revision,
         };
         let mut links = self.lock();
-        if links.len() >= MAX_LINKS {
-            // Those in use are read again soon.
-            links.clear();
+        if links.len() >= MAX_LINKS && !links.contains_key(key) {
+            // Any of them: one in use is read again soon.
+            let other = links.keys().next().cloned();
+            other.and_then(|other| links.remove(&other));
         }
         links.insert(key.clone(), known);
         artifact

@@ -27,11 +27,11 @@ impl Round<'_> {
     pub(super) async fn count_nodes(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
         let mut counts = NodeCounts::new(self.find_directory(scope).await?);
         let mut last: Option<i64> = None;
+        if !self.renew_lease().await? {
+            return Ok(false);
+        }
         let reader = device_counts::begin_pages(self.ctx.db()).await?;
         loop {
-            if !self.renew_lease().await? {
-                return Ok(false);
-            }
             let began = timer::now();
             let page = device_counts::list_places(&reader, scope, last, PLACES_AT_ONCE).await?;
             let is_last_page = (page.len() as u64) < PLACES_AT_ONCE;
