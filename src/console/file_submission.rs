@@ -6,10 +6,9 @@ use futures_util::future::LocalBoxFuture;
 
 use super::attempt::Attempt;
 use super::fields::Form;
-use super::input::Input;
+use super::input::{FORM_TOKEN, Input};
 use super::page_error::PageError;
 use super::session;
-use super::submission::is_token_of;
 use super::visit::{Visit, parsed};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request::acquire;
@@ -39,7 +38,7 @@ impl FromRequest for FileSubmission {
             let form = UploadForm::read(&request, payload).await?;
             let input = Input::of_fields(&form.fields);
             // The token comes before the file, so that the file of another site's page is not read.
-            if !is_token_of(&request, &input) {
+            if !session::is_form_token(&request, input.get(FORM_TOKEN)) {
                 return Err(session::foreign_form().into());
             }
             let permit = acquire(&visit.ctx, PermitClass::Upload(visit.principal.tenant))?;

@@ -6,8 +6,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use askama::Template;
 
 use super::input::{ETAG, FORM_ID, FORM_TOKEN, Input, OPENED};
-use super::session::{names_own_origin, safe_path};
-use super::submission::is_token_of;
+use super::session::{is_form_token, names_own_origin, safe_path};
 use super::texts::Texts;
 use crate::http::body::read_form_body;
 use crate::http::body_memory::Owner;
@@ -85,7 +84,8 @@ impl KeptForm {
             .path_and_query()
             .map_or("", |action| action.as_str());
         if let Some(mut kept) = Self::of(action, input) {
-            kept.token = is_token_of(request, input).then(|| input.get(FORM_TOKEN).to_owned());
+            let token = input.get(FORM_TOKEN);
+            kept.token = is_form_token(request, token).then(|| token.to_owned());
             request.extensions_mut().insert(kept);
         }
     }

@@ -6,7 +6,9 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{HOST, ORIGIN};
 
 use crate::http::problem::{Problem, ProblemCode};
+use crate::http::request::context;
 use crate::http::site::Site;
+use crate::secrets::verify_form_token;
 use crate::services::authentication::SESSION_LIFETIME;
 
 /// Cookie of a session, and its name where the browser reaches the server without TLS.
@@ -63,6 +65,13 @@ pub(super) fn ended_session_cookie(request: &HttpRequest) -> Cookie<'static> {
 
 pub(super) fn visitor_of(request: &HttpRequest) -> Option<String> {
     VISITOR.read(request)
+}
+
+/// Returns `true` if a form has the token of the browser's session, or of its visit before the sign-in.
+pub(super) fn is_form_token(request: &HttpRequest, token: &str) -> bool {
+    let cookie = session_of(request).or_else(|| visitor_of(request));
+    let is_tagged = |cookie: String| verify_form_token(context(request).keyring(), &cookie, token);
+    !token.is_empty() && cookie.is_some_and(is_tagged)
 }
 
 pub(super) fn visitor_cookie(request: &HttpRequest, value: String) -> Cookie<'static> {

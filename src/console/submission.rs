@@ -54,7 +54,7 @@ impl FromRequest for Submission {
             };
             let body = read_form_body(&request, &mut payload, owner, max_bytes).await?;
             let input = Input::read(&request, &body.bytes)?;
-            if input.get(FORM_TOKEN).is_empty() || !is_token_of(&request, &input) {
+            if !session::is_form_token(&request, input.get(FORM_TOKEN)) {
                 // The page may have been opened before the session that the browser has now.
                 if session::names_own_origin(&request) {
                     KeptForm::keep(&request, &input);
@@ -73,13 +73,6 @@ impl FromRequest for Submission {
             })
         })
     }
-}
-
-/// Returns `true` if the form has the token of the browser's session.
-pub(super) fn is_token_of(request: &HttpRequest, input: &Input) -> bool {
-    let ctx = context(request);
-    let cookie = session::session_of(request).or_else(|| session::visitor_of(request));
-    cookie.is_some_and(|cookie| verify_form_token(ctx.keyring(), &cookie, input.get(FORM_TOKEN)))
 }
 
 impl Submission {
@@ -151,7 +144,7 @@ pub(super) async fn read_public(request: &HttpRequest, payload: web::Payload) ->
     let owner = Owner::Source(client_address(request).map(network_of));
     let body = read_form_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     let input = Input::read(request, &body.bytes)?;
-    if is_token_of(request, &input) || is_visitor_token(request, &input) {
+    if session::is_form_token(request, input.get(FORM_TOKEN)) || is_visitor_token(request, &input) {
         Ok(input)
     } else {
         Err(session::foreign_form().into())

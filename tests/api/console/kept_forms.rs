@@ -175,7 +175,7 @@ async fn a_form_is_kept_without_its_passwords(database: TestDatabase) {
     assert_eq!(again.status, 400, "{}", again.text);
     assert_has(&again, &["value=\"li\"", "-password-error\""]);
     // Nothing of a password change could be kept.
-    fixture.path = "/console/account".to_owned();
+    "/console/account".clone_into(&mut fixture.path);
     let entered = [("current", PASSWORD), ("new", "a very secret text")];
     let page = fixture.send("00", &entered).await;
     assert!(!page.text.contains("id=\"kept\""), "{}", page.text);

@@ -27,7 +27,7 @@ async fn a_file_is_imported_like_a_pasted_table(database: TestDatabase) {
             .upload(&path(end), "table.csv", format!("\u{feff}{table}").as_bytes())
             .await;
         assert_eq!(page.status, 303, "{end}: {}", page.text);
-        let shown = browser.get(&page.location().to_owned()).await;
+        let shown = browser.get(page.location()).await;
         assert_has(&shown, &["Imported: 1"]);
         // The same mark before a pasted table.
         let page = browser
